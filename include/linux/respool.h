@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * respool: page and byte allocators over a pool of reserved memory.
+ *
+ * Terms. A *pool* is a range of physically contiguous memory with a name. A
+ * *handle* (struct respool) is one client's account on a pool. A *block* is
+ * what the page layer hands out: 2^order pages aligned to their own size, or
+ * an exact number of pages. A *slab* is a byte allocator that takes *runs* of
+ * pages from a pool and cuts them into blocks of any size. Sizes are in bytes
+ * unless a name says pages or order (log2 of a number of pages).
+ *
+ * Errors. Constructors return ERR_PTR(). Allocations return NULL, which means
+ * "nothing to give". Frees return 0 or an errno that names the mistake:
+ *
+ *   -EALREADY  the block is already free (double free)
+ *   -EINVAL    the address lies inside a block, not at its start
+ *   -ERANGE    the block is of another order than the caller says
+ *   -EFAULT    the address does not belong to this pool or slab at all
+ *   -EXDEV     the block belongs to another slab of the same pool
+ *   -EUCLEAN   the allocator's own data there is damaged
+ *
+ * A refused call changes nothing but a counter, and each kind of mistake is
+ * logged once per pool and slab.
+ */
+#ifndef _LINUX_RESPOOL_H
+#define _LINUX_RESPOOL_H
+
+#include <linux/types.h>
+#include <linux/gfp.h>
+
+struct page;
+struct respool;
+struct respool_slab;
+
+/* Longest name of a pool, an owner or a slab, terminating zero included. */
+#define RESPOOL_NAME_LEN	32
+
+/* Orders 0..32: blocks of one page up to 2^32 pages. */
+#define RESPOOL_NR_ORDERS	33
+
+/**
+ * enum respool_refusal - Mistakes that are refused, counted and logged once.
+ * @RESPOOL_DOUBLE_FREE: free of what is free already
+ * @RESPOOL_INTERIOR: address inside a block instead of at its start
+ * @RESPOOL_WRONG_ORDER: block freed as another order than it has
+ * @RESPOOL_FOREIGN: address outside the pool, or never handed out by it
+ * @RESPOOL_WRONG_SLAB: block of another slab
+ * @RESPOOL_ZERO_SIZE: request for nothing
+ * @RESPOOL_TOO_LARGE: request that no state of the pool could serve
+ * @RESPOOL_BAD_ALIGN: alignment that is not a power of two
+ * @RESPOOL_OVERFLOW: request whose size does not fit in the arithmetic
+ * @RESPOOL_CORRUPT: the allocator's data was overwritten
+ * @RESPOOL_NR_REFUSALS: number of kinds
+ */
+enum respool_refusal {
+	RESPOOL_DOUBLE_FREE,
+	RESPOOL_INTERIOR,
+	RESPOOL_WRONG_ORDER,
+	RESPOOL_FOREIGN,
+	RESPOOL_WRONG_SLAB,
+	RESPOOL_ZERO_SIZE,
+	RESPOOL_TOO_LARGE,
+	RESPOOL_BAD_ALIGN,
+	RESPOOL_OVERFLOW,
+	RESPOOL_CORRUPT,
+	RESPOOL_NR_REFUSALS,
+};
+
+/**
+ * struct respool_order_stats - One row of a pool's statistics.
+ * @free_blocks: free blocks of this order (a free block is counted once, at
+ *	the largest order it forms)
+ * @allocated_blocks: blocks of this order held by clients; an exact request
+ *	counts once for each power of two it is made of
+ * @cached_blocks: blocks of this order waiting in per-CPU caches
+ * @allocations: requests of this order served since load; an exact request
+ *	counts at the order it rounds up to
+ * @failures: requests of this order not served since load
+ */
+struct respool_order_stats {
+	u64 free_blocks;
+	u64 allocated_blocks;
+	u64 cached_blocks;
+	u64 allocations;
+	u64 failures;
+};
+
+/**
+ * struct respool_stats - A pool's state at one moment.
+ * @pages: pages in the pool;
+ *	@pages == @free_pages + @allocated_pages + @cached_pages +
+ *	@reserved_pages + @bad_pages
+ * @free_pages: pages in free blocks
+ * @allocated_pages: pages held by clients
+ * @cached_pages: pages in per-CPU caches
+ * @reserved_pages: pages set apart at run time
+ * @bad_pages: pages out of service
+ * @peak_allocated_pages: highest @allocated_pages since load
+ * @free_regions: wholly free, naturally aligned groups of 2 MiB
+ * @regions: groups of 2 MiB the pool touches, partial ones included
+ * @allocations: allocation calls served since load
+ * @frees: free calls accepted since load
+ * @failures: allocation calls not served since load, refused ones included
+ * @refusals: calls refused since load, by &enum respool_refusal
+ * @max_order: largest order the empty pool can serve
+ * @largest_free_order: largest order that would be served now, -1 for none
+ * @order: one row for each order
+ */
+struct respool_stats {
+	u64 pages;
+	u64 free_pages;
+	u64 allocated_pages;
+	u64 cached_pages;
+	u64 reserved_pages;
+	u64 bad_pages;
+	u64 peak_allocated_pages;
+	u64 free_regions;
+	u64 regions;
+	u64 allocations;
+	u64 frees;
+	u64 failures;
+	u64 refusals[RESPOOL_NR_REFUSALS];
+	unsigned int max_order;
+	int largest_free_order;
+	struct respool_order_stats order[RESPOOL_NR_ORDERS];
+};
+
+/* Pools: buddy/pool.c */
+struct respool *respool_get_as(const char *name, const char *owner);
+void respool_put(struct respool *pool);
+
+/**
+ * respool_get() - Open an account on a pool in the calling module's name.
+ * @name: name of the pool, as given in the module parameter
+ *
+ * See respool_get_as().
+ */
+#define respool_get(name)	respool_get_as(name, KBUILD_MODNAME)
+
+const char *respool_name(const struct respool *pool);
+unsigned long respool_nr_pages(const struct respool *pool);
+unsigned int respool_max_order(const struct respool *pool);
+
+/* The page layer: buddy/pool.c */
+void *respool_alloc_pages(struct respool *pool, unsigned int order, gfp_t gfp);
+void *respool_alloc_exact(struct respool *pool, unsigned long nr_pages, gfp_t gfp);
+int respool_free_pages(struct respool *pool, void *addr, unsigned int order);
+int respool_free_block(struct respool *pool, void *addr);
+
+bool respool_contains(const struct respool *pool, const void *addr);
+phys_addr_t respool_virt_to_phys(const struct respool *pool, const void *addr);
+void *respool_phys_to_virt(const struct respool *pool, phys_addr_t phys);
+struct page *respool_virt_to_page(const struct respool *pool, const void *addr);
+void *respool_page_to_virt(const struct respool *pool, const struct page *page);
+
+void respool_stats(struct respool *pool, struct respool_stats *stats);
+int respool_validate(struct respool *pool, char *why, size_t len);
+
+/**
+ * struct respool_slab_stats - A slab's state at one moment.
+ * @held_pages: pages taken from the pool
+ * @runs: runs those pages form
+ * @empty_runs: runs without a live block, kept warm (0 or 1)
+ * @live_blocks: blocks handed out
+ * @live_bytes: usable bytes of those blocks, which is what
+ *	respool_usable_size() says of each, not what was asked for
+ * @free_blocks: free blocks in all runs
+ * @free_bytes: bytes of those blocks, their headers included
+ * @overhead_bytes: run headers, end tags and the headers of live blocks;
+ *	@held_pages * PAGE_SIZE == @live_bytes + @free_bytes + @overhead_bytes
+ * @largest_free: usable bytes of the largest free block
+ * @peak_held_pages: highest @held_pages since create
+ * @peak_live_bytes: highest @live_bytes since create
+ * @allocations: allocation calls served since create
+ * @frees: free calls accepted since create
+ * @reallocs: realloc calls served since create; one that moves counts here
+ *	only, not as an allocation and a free
+ * @reallocs_in_place: those of @reallocs that did not move the block
+ * @failures: calls not served since create, refused ones included
+ * @splits: blocks cut in two since create
+ * @coalesces: neighbours merged since create
+ * @runs_taken: runs taken from the page layer since create
+ * @runs_returned: runs given back since create
+ * @refusals: calls refused since create, by &enum respool_refusal
+ */
+struct respool_slab_stats {
+	u64 held_pages;
+	u64 runs;
+	u64 empty_runs;
+	u64 live_blocks;
+	u64 live_bytes;
+	u64 free_blocks;
+	u64 free_bytes;
+	u64 overhead_bytes;
+	u64 largest_free;
+	u64 peak_held_pages;
+	u64 peak_live_bytes;
+	u64 allocations;
+	u64 frees;
+	u64 reallocs;
+	u64 reallocs_in_place;
+	u64 failures;
+	u64 splits;
+	u64 coalesces;
+	u64 runs_taken;
+	u64 runs_returned;
+	u64 refusals[RESPOOL_NR_REFUSALS];
+};
+
+/* The byte layer: slab/slab.c */
+struct respool_slab *respool_slab_create(struct respool *pool, const char *name);
+void respool_slab_destroy(struct respool_slab *slab);
+const char *respool_slab_name(const struct respool_slab *slab);
+void *respool_alloc(struct respool_slab *slab, size_t size, gfp_t gfp);
+void *respool_alloc_aligned(struct respool_slab *slab, size_t size, size_t align, gfp_t gfp);
+void *respool_realloc(struct respool_slab *slab, void *addr, size_t size, gfp_t gfp);
+int respool_free(struct respool_slab *slab, void *addr);
+size_t respool_usable_size(struct respool_slab *slab, const void *addr);
+void respool_slab_stats(struct respool_slab *slab, struct respool_slab_stats *stats);
+int respool_slab_validate(struct respool_slab *slab, char *why, size_t len);
+
+#endif /* _LINUX_RESPOOL_H */
