@@ -14,7 +14,7 @@
 #define RESPOOL_REGION_ORDER	9	/* a region: 512 pages, 2 MiB of 4 KiB pages */
 #define RESPOOL_REGION_PAGES	(1UL << RESPOOL_REGION_ORDER)
 #define RESPOOL_REGION_WORDS	(2 * RESPOOL_REGION_PAGES / 64)
-#define RESPOOL_BUDDY_TAGS	96	/* owner tags 0..95 */
+#define RESPOOL_BUDDY_TAGS	64	/* owner tags 0..63 */
 
 #define RESPOOL_NO_PAGE		(~0UL)
 #define RESPOOL_ANY_ORDER	(~0U)
@@ -109,6 +109,9 @@ int respool_buddy_free(struct respool_buddy *b, unsigned long page, unsigned int
 
 void respool_buddy_find(const struct respool_buddy *b, unsigned long page,
 			struct respool_block *block);
+void respool_buddy_region_map(const struct respool_buddy *b, unsigned long region,
+			      u64 pool[RESPOOL_REGION_PAGES / 64],
+			      u64 free[RESPOOL_REGION_PAGES / 64]);
 int respool_buddy_largest_free_order(const struct respool_buddy *b);
 unsigned long respool_buddy_free_regions(const struct respool_buddy *b);
 const char *respool_buddy_validate(const struct respool_buddy *b, unsigned long *page);

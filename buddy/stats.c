@@ -86,7 +86,7 @@ bool respool_name_valid(const char *name)
 	if (!len || len == RESPOOL_NAME_LEN)
 		return false;
 	for (i = 0; i < len; i++)
-		if (!isalnum(name[i]) && !strchr("_.-", name[i]))
+		if (!isascii(name[i]) || (!isalnum(name[i]) && !strchr("_.-", name[i])))
 			return false;
 	return strcmp(name, ".") && strcmp(name, "..");
 }
