@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The pure core of the byte layer: blocks of any size inside runs of memory.
+ *
+ * It takes no lock and allocates nothing: the caller serialises every call on
+ * one struct respool_freelist and brings the memory, one run at a time. All
+ * bookkeeping lies in band, in the runs themselves.
+ *
+ * A run, low addresses first:
+ *
+ *   struct respool_run | block | block | ... | end tag
+ *
+ * A block starts with a header of 8 bytes; its payload follows, aligned to 16
+ * bytes, and ends where the next header starts. A free block keeps two links
+ * in its payload and ends with a footer:
+ *
+ *   live:  header | payload .........................
+ *   free:  header | next | previous | ...... | footer
+ *
+ * Header and footer are tags: the block's size and four flag bits, and a check
+ * of both keyed with a secret and the tag's own address. No tag is believed
+ * before its check is verified, no link is followed before what it leads to
+ * has been. The end tag is the header of a used block of size 0.
+ *
+ * Errors are those of include/linux/respool.h. Every check of a call comes
+ * before its first write, so a call that fails has changed nothing. After
+ * -EUCLEAN the damage is still there: respool_freelist_salvage() takes the
+ * damaged runs out of service and puts everything else in order.
+ */
+#ifndef RESPOOL_FREELIST_H
+#define RESPOOL_FREELIST_H
+
+#include "plain.h"
+
+#define RESPOOL_BLOCK_ALIGN	16	/* of every payload; every size is a multiple */
+#define RESPOOL_BLOCK_HEADER	8	/* bytes of a block that are not its payload */
+#define RESPOOL_BLOCK_MIN	32	/* smallest block: header, two links, footer */
+
+/* Largest block a header can describe, and so the largest request. */
+#define RESPOOL_BLOCK_MAX	0xfffffff0UL
+#define RESPOOL_REQUEST_MAX	(RESPOOL_BLOCK_MAX - RESPOOL_BLOCK_HEADER)
+
+/*
+ * Size classes, after TLSF: a row for each power of two, cut in equal columns.
+ * Row 0 is linear, a class for each size below 512 bytes; row r > 0 holds the
+ * sizes from 256 << r to below 512 << r.
+ */
+#define RESPOOL_CLASS_COLUMNS	32
+#define RESPOOL_CLASS_ROWS	24
+#define RESPOOL_NR_CLASSES	(RESPOOL_CLASS_ROWS * RESPOOL_CLASS_COLUMNS)
+
+/**
+ * struct respool_run - What stands at the start of each run.
+ * @check: keyed check of the other fields and of the run's address
+ * @bytes: length of the run, this header and the end tag included
+ * @next: next run, in no order
+ * @prev: previous run
+ * @reserved: puts the first payload at a multiple of 16
+ */
+struct respool_run {
+	u64 check;
+	u64 bytes;
+	struct respool_run *next;
+	struct respool_run *prev;
+	u64 reserved;
+};
+
+/* Bytes of a run that are in no block: its header and its end tag. */
+#define RESPOOL_RUN_OVERHEAD	(sizeof(struct respool_run) + RESPOOL_BLOCK_HEADER)
+
+struct respool_block_head;
+
+/**
+ * struct respool_class - The free blocks of one class of sizes.
+ * @first: head of their list
+ * @blocks: blocks on the list
+ * @bytes: bytes of those blocks, headers included
+ */
+struct respool_class {
+	struct respool_block_head *first;
+	u64 blocks;
+	u64 bytes;
+};
+
+/*
+ * Invariants, checked by respool_freelist_validate():
+ *   held_bytes == live_bytes + free_bytes + retired_bytes +
+ *		   live_blocks * RESPOOL_BLOCK_HEADER + runs * RESPOOL_RUN_OVERHEAD
+ *   the blocks of a run and its two ends fill it without gap or overlap
+ *   no two neighbours in a run are free
+ *   a free block is on the list of its class and on no other
+ *   free_blocks and free_bytes equal the sums over the classes
+ *   a bit in the maps is set where a class, or a row, has a block
+ */
+struct respool_freelist {
+	u64 secret;			/* constant but for salvage */
+	uintptr_t low;			/* every run there ever was lies in [low, high) */
+	uintptr_t high;
+	struct respool_run *run;	/* head of the list of runs */
+	const void *damage;		/* where the last -EUCLEAN was found */
+
+	u64 held_bytes;			/* memory brought in and not taken out again */
+	u64 runs;			/* in service */
+	u64 live_blocks;
+	u64 live_bytes;			/* usable bytes of the live blocks */
+	u64 free_blocks;
+	u64 free_bytes;			/* headers included */
+	u64 retired_runs;		/* taken out of service by salvage, never touched again */
+	u64 retired_bytes;
+	u64 splits;			/* blocks cut in two, since init */
+	u64 coalesces;			/* neighbours merged, since init */
+
+	u32 rows;			/* bit r: columns[r] is not 0 */
+	u32 columns[RESPOOL_CLASS_ROWS];	/* bit c of [r]: the class has a block */
+	struct respool_class class[RESPOOL_NR_CLASSES];
+};
+
+/**
+ * struct respool_block_row - One block, as respool_freelist_blocks() shows it.
+ * @addr: the block's header; its payload starts RESPOOL_BLOCK_HEADER further on
+ * @bytes: size of the block, header included
+ * @used: handed out
+ * @prev_used: the block in front is handed out, or there is none
+ * @next: header of the next block of its class, %NULL for none or a used block
+ * @prev: header of the previous block of its class, the same way
+ */
+struct respool_block_row {
+	const void *addr;
+	size_t bytes;
+	bool used;
+	bool prev_used;
+	const void *next;
+	const void *prev;
+};
+
+void respool_freelist_init(struct respool_freelist *f, u64 secret);
+size_t respool_freelist_run_bytes(size_t size, size_t align);
+int respool_freelist_add_run(struct respool_freelist *f, void *mem, size_t bytes);
+int respool_freelist_remove_run(struct respool_freelist *f, struct respool_run *run);
+bool respool_freelist_run_is_empty(const struct respool_freelist *f,
+				   const struct respool_run *run);
+
+int respool_freelist_alloc(struct respool_freelist *f, size_t size, size_t align, void **ptr);
+int respool_freelist_resize(struct respool_freelist *f, void *ptr, size_t size);
+int respool_freelist_free(struct respool_freelist *f, void *ptr, struct respool_run **empty);
+int respool_freelist_usable_size(struct respool_freelist *f, const void *ptr, size_t *size);
+
+void respool_freelist_salvage(struct respool_freelist *f);
+bool respool_freelist_knows(const struct respool_freelist *f, const void *ptr);
+size_t respool_freelist_largest_free(const struct respool_freelist *f);
+void respool_freelist_class_range(unsigned int class, size_t *min, size_t *max);
+const struct respool_run *respool_freelist_run_after(const struct respool_freelist *f,
+						     const void *addr);
+size_t respool_freelist_blocks(const struct respool_freelist *f, const struct respool_run *run,
+			       struct respool_block_row *rows, size_t nr_rows);
+const char *respool_freelist_validate(const struct respool_freelist *f, const void **where);
+
+#endif /* RESPOOL_FREELIST_H */
