@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Two kinds of memory: system memory set aside at load, and a region that was
+ * kept from the kernel at boot (memmap=64M$0x10000000, or a no-map node of
+ * the device tree) and is claimed by its address.
+ *
+ * Each function that refuses says why in one line with the pool's name and
+ * the value. Process context; may sleep, for seconds where much memory has to
+ * be migrated out of the way.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/gfp.h>
+#include <linux/io.h>
+#include <linux/ioport.h>
+#include <linux/memory_hotplug.h>
+#include <linux/memremap.h>
+#include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/nodemask.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "buddy/backing.h"
+
+/* System memory */
+
+/*
+ * First pfn of @start..@start + @nr_pages - 1 that the page allocator does not
+ * own or that lies in another zone than the first, or 0 if there is none.
+ * Pages in use are no obstacle: they may be movable.
+ */
+static unsigned long first_obstacle(unsigned long start, unsigned long nr_pages)
+{
+	struct zone *zone = NULL;
+	struct page *page;
+	unsigned long pfn;
+
+	for (pfn = start; pfn < start + nr_pages; pfn++) {
+		page = pfn_to_online_page(pfn);
+		if (!page || PageReserved(page))
+			return pfn;
+		if (!zone)
+			zone = page_zone(page);
+		if (page_zone(page) != zone)
+			return pfn;
+	}
+	return 0;
+}
+
+/* The memory of devices with few address lines is not ours to use up. */
+static bool spares_dma_zone(unsigned long pfn, unsigned long nr_pages)
+{
+#ifdef CONFIG_ZONE_DMA
+	struct zone *zone = page_zone(pfn_to_page(pfn));
+
+	if (zone_idx(zone) == ZONE_DMA)
+		return nr_pages <= zone_managed_pages(zone) / 2;
+#endif
+	return true;
+}
+
+/* Clear a range of node @nid at a multiple of @align pages, lowest first. */
+static unsigned long take_contig(int nid, unsigned long nr_pages, unsigned long align)
+{
+	unsigned long pfn = ALIGN(max(node_start_pfn(nid), 1UL), align);
+	unsigned long end = node_end_pfn(nid), obstacle;
+
+	while (pfn + nr_pages <= end && !fatal_signal_pending(current)) {
+		cond_resched();
+		obstacle = first_obstacle(pfn, nr_pages);
+		if (obstacle) {
+			pfn = ALIGN(obstacle + 1, align);
+			continue;
+		}
+		if (spares_dma_zone(pfn, nr_pages) &&
+		    !alloc_contig_range(pfn, pfn + nr_pages, MIGRATE_MOVABLE,
+					GFP_KERNEL | __GFP_NOWARN))
+			return pfn;
+		pfn += align;
+	}
+	return 0;
+}
+
+/*
+ * Best aligned to the largest power of two inside, so that one block can be
+ * that large; if need be, to a pageblock, below which nothing can be isolated.
+ */
+static unsigned long find_contig(unsigned long nr_pages)
+{
+	unsigned long best = max(rounddown_pow_of_two(nr_pages), pageblock_nr_pages);
+	unsigned long align, pfn;
+	int nid;
+
+	for (align = best; ; align = max(align / 8, pageblock_nr_pages)) {
+		for_each_online_node(nid) {
+			pfn = take_contig(nid, nr_pages, align);
+			if (pfn)
+				return pfn;
+		}
+		if (align == pageblock_nr_pages)
+			return 0;
+	}
+}
+
+int respool_backing_check_system(const char *name, unsigned long nr_pages)
+{
+	if (nr_pages <= totalram_pages())
+		return 0;
+	pr_err("pool %s: %lu pages refused: the machine has %lu\n", name, nr_pages,
+	       totalram_pages());
+	return -ENOMEM;
+}
+
+int respool_backing_take_system(struct respool_backing *backing, const char *name,
+				unsigned long nr_pages)
+{
+	unsigned long pfn;
+
+	backing->nr_pages = nr_pages;
+	backing->has_pages = true;
+	if (nr_pages <= MAX_ORDER_NR_PAGES) {
+		backing->vaddr = alloc_pages_exact(nr_pages << PAGE_SHIFT,
+						   GFP_KERNEL | __GFP_NOWARN);
+		backing->exact = backing->vaddr;
+	}
+	if (!backing->vaddr) {
+		pfn = find_contig(nr_pages);
+		if (!pfn) {
+			pr_err("pool %s: no %lu contiguous pages (%lu MiB) can be cleared\n",
+			       name, nr_pages, nr_pages >> (20 - PAGE_SHIFT));
+			return fatal_signal_pending(current) ? -EINTR : -ENOMEM;
+		}
+		backing->vaddr = pfn_to_kaddr(pfn);
+	}
+	backing->base = virt_to_phys(backing->vaddr);
+	return 0;
+}
+
+static void release_system(struct respool_backing *backing)
+{
+	if (backing->exact)
+		free_pages_exact(backing->vaddr, backing->nr_pages << PAGE_SHIFT);
+	else
+		free_contig_range(PHYS_PFN(backing->base), backing->nr_pages);
+}
+
+/* A region reserved at boot */
+
+/* On x86 the firmware map, and memmap= in it, says what is reserved. */
+static bool is_reserved(phys_addr_t base, size_t bytes)
+{
+	return !IS_ENABLED(CONFIG_X86) ||
+	       region_intersects(base, bytes, IORESOURCE_MEM,
+				 IORES_DESC_RESERVED) == REGION_INTERSECTS;
+}
+
+/* Whether the region could be taken; nothing is. */
+int respool_backing_check_region(const char *name, phys_addr_t base, unsigned long nr_pages)
+{
+	size_t bytes = nr_pages << PAGE_SHIFT;
+	phys_addr_t last = base + bytes - 1;
+
+	if (region_intersects(base, bytes, IORESOURCE_SYSTEM_RAM,
+			      IORES_DESC_NONE) != REGION_DISJOINT) {
+		pr_err("pool %s: region %pa-%pa is ordinary memory of the kernel\n", name,
+		       &base, &last);
+		return -EBUSY;
+	}
+	if (!is_reserved(base, bytes)) {
+		pr_err("pool %s: region %pa-%pa was not reserved at boot (memmap=)\n", name,
+		       &base, &last);
+		return -ENXIO;
+	}
+	if (!request_mem_region(base, bytes, name)) {
+		pr_err("pool %s: region %pa-%pa belongs to someone else\n", name, &base, &last);
+		return -EBUSY;
+	}
+	release_mem_region(base, bytes);
+	return 0;
+}
+
+/* Struct pages make user mappings behave; they come in units of 2 MiB. */
+static void *map_with_pages(struct respool_backing *backing, size_t bytes)
+{
+	struct dev_pagemap *pgmap;
+	void *vaddr;
+
+	if (!IS_ENABLED(CONFIG_ZONE_DEVICE) || !IS_ALIGNED(backing->base | bytes, SZ_2M))
+		return NULL;
+	pgmap = kzalloc(sizeof(*pgmap), GFP_KERNEL);
+	if (!pgmap)
+		return NULL;
+	pgmap->type = MEMORY_DEVICE_GENERIC;
+	pgmap->range.start = backing->base;
+	pgmap->range.end = backing->base + bytes - 1;
+	pgmap->nr_range = 1;
+	vaddr = memremap_pages(pgmap, NUMA_NO_NODE);
+	if (IS_ERR(vaddr)) {
+		kfree(pgmap);
+		return NULL;
+	}
+	backing->pgmap = pgmap;
+	backing->has_pages = true;
+	return vaddr;
+}
+
+/* @name must live as long as the region is held: /proc/iomem shows it. */
+int respool_backing_take_region(struct respool_backing *backing, const char *name,
+				phys_addr_t base, unsigned long nr_pages)
+{
+	size_t bytes = nr_pages << PAGE_SHIFT;
+
+	backing->base = base;
+	backing->nr_pages = nr_pages;
+	backing->region = true;
+	if (!request_mem_region(base, bytes, name)) {
+		pr_err("pool %s: region at %pa belongs to someone else\n", name, &base);
+		return -EBUSY;
+	}
+	backing->vaddr = map_with_pages(backing, bytes);
+	if (!backing->vaddr)
+		backing->vaddr = memremap(base, bytes, MEMREMAP_WB);
+	if (!backing->vaddr) {
+		release_mem_region(base, bytes);
+		pr_err("pool %s: region at %pa cannot be mapped\n", name, &base);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static void release_region_memory(struct respool_backing *backing)
+{
+	if (backing->pgmap) {
+		memunmap_pages(backing->pgmap);
+		kfree(backing->pgmap);
+	} else {
+		memunmap(backing->vaddr);
+	}
+	release_mem_region(backing->base, backing->nr_pages << PAGE_SHIFT);
+}
+
+/* Give everything back. A backing that never got memory is left alone. */
+void respool_backing_release(struct respool_backing *backing)
+{
+	if (!backing->vaddr)
+		return;
+	if (backing->region)
+		release_region_memory(backing);
+	else
+		release_system(backing);
+	backing->vaddr = NULL;
+}

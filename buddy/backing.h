@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Where a pool's memory comes from, and how it goes back.
+ */
+#ifndef RESPOOL_BACKING_H
+#define RESPOOL_BACKING_H
+
+#include <linux/types.h>
+
+struct dev_pagemap;
+
+/**
+ * struct respool_backing - A range of physically contiguous memory.
+ * @base: physical address of its first byte
+ * @nr_pages: pages in it
+ * @vaddr: where the kernel sees it, contiguous too
+ * @region: reserved at boot and claimed by address; else system memory
+ * @has_pages: struct pages stand behind it, usable as those of any memory
+ * @exact: system memory that came from the page allocator in one piece
+ * @pgmap: keeps the struct pages of a region
+ *
+ * Everything is set when the memory is taken and constant from then on.
+ */
+struct respool_backing {
+	phys_addr_t base;
+	unsigned long nr_pages;
+	void *vaddr;
+	bool region;
+	bool has_pages;
+	bool exact;
+	struct dev_pagemap *pgmap;
+};
+
+int respool_backing_check_system(const char *name, unsigned long nr_pages);
+int respool_backing_take_system(struct respool_backing *backing, const char *name,
+				unsigned long nr_pages);
+int respool_backing_check_region(const char *name, phys_addr_t base, unsigned long nr_pages);
+int respool_backing_take_region(struct respool_backing *backing, const char *name,
+				phys_addr_t base, unsigned long nr_pages);
+void respool_backing_release(struct respool_backing *backing);
+
+#endif /* RESPOOL_BACKING_H */

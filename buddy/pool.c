@@ -1,0 +1,723 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A pool: memory, the buddy core that says which of it is free, a lock, and
+ * the accounts of those who hold the rest. The page layer's exported API.
+ *
+ * A client opens a handle; each block is on the account of the handle that
+ * allocated it until somebody frees it. A handle that is closed with blocks
+ * still out is kept, with the module reference it holds, until the last of
+ * them is back: memory in use is never given away under its user.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/ctype.h>
+#include <linux/err.h>
+#include <linux/export.h>
+#include <linux/io.h>
+#include <linux/kernel.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "buddy/pool.h"
+
+/* One client's account. Letters as in struct respool_pool. */
+struct respool {
+	struct respool_pool *pool;		/* I */
+	unsigned int tag;			/* I */
+	bool closed;				/* accounts_lock: put with blocks out */
+	struct respool_account account;		/* L; its owner: I */
+};
+
+static DEFINE_MUTEX(accounts_lock);
+static LIST_HEAD(pools);			/* accounts_lock */
+
+static_assert(RESPOOL_NR_ORDERS == RESPOOL_BUDDY_ORDERS);
+
+/* Addresses */
+
+static void *addr_of(const struct respool_pool *pool, unsigned long page)
+{
+	return pool->backing.vaddr + (page << PAGE_SHIFT);
+}
+
+/* Index of the page that @addr lies in, or RESPOOL_NO_PAGE. */
+static unsigned long page_of(const struct respool_pool *pool, const void *addr)
+{
+	unsigned long page = (addr - pool->backing.vaddr) >> PAGE_SHIFT;
+
+	if (addr < pool->backing.vaddr || page >= pool->backing.nr_pages)
+		return RESPOOL_NO_PAGE;
+	return page;
+}
+
+/**
+ * respool_contains() - Whether an address lies in a pool.
+ * @pool: handle
+ * @addr: any address
+ *
+ * Context: Any.
+ * Return: true if @addr is a byte of @pool's memory, allocated or not.
+ */
+bool respool_contains(const struct respool *pool, const void *addr)
+{
+	return page_of(pool->pool, addr) != RESPOOL_NO_PAGE;
+}
+EXPORT_SYMBOL_GPL(respool_contains);
+
+/**
+ * respool_virt_to_phys() - Physical address of a byte of a pool.
+ * @pool: handle
+ * @addr: address inside @pool
+ *
+ * Works for every backing, also where virt_to_phys() does not.
+ *
+ * Context: Any.
+ * Return: the physical address, or %PHYS_ADDR_MAX if @addr is not in @pool.
+ */
+phys_addr_t respool_virt_to_phys(const struct respool *pool, const void *addr)
+{
+	const struct respool_backing *backing = &pool->pool->backing;
+
+	if (!respool_contains(pool, addr))
+		return PHYS_ADDR_MAX;
+	return backing->base + (addr - backing->vaddr);
+}
+EXPORT_SYMBOL_GPL(respool_virt_to_phys);
+
+/**
+ * respool_phys_to_virt() - Kernel address of a physical address of a pool.
+ * @pool: handle
+ * @phys: physical address inside @pool
+ *
+ * Context: Any.
+ * Return: the address, or %NULL if @phys is not in @pool.
+ */
+void *respool_phys_to_virt(const struct respool *pool, phys_addr_t phys)
+{
+	const struct respool_backing *backing = &pool->pool->backing;
+
+	if (phys < backing->base || PHYS_PFN(phys - backing->base) >= backing->nr_pages)
+		return NULL;
+	return backing->vaddr + (phys - backing->base);
+}
+EXPORT_SYMBOL_GPL(respool_phys_to_virt);
+
+/**
+ * respool_virt_to_page() - Struct page of an address of a pool.
+ * @pool: handle
+ * @addr: address inside @pool
+ *
+ * Context: Any.
+ * Return: the page, or %NULL if @addr is not in @pool or the pool's memory has
+ * no struct pages (a region that is not aligned to 2 MiB).
+ */
+struct page *respool_virt_to_page(const struct respool *pool, const void *addr)
+{
+	if (!pool->pool->backing.has_pages || !respool_contains(pool, addr))
+		return NULL;
+	return pfn_to_page(PHYS_PFN(respool_virt_to_phys(pool, addr)));
+}
+EXPORT_SYMBOL_GPL(respool_virt_to_page);
+
+/**
+ * respool_page_to_virt() - Kernel address of a page of a pool.
+ * @pool: handle
+ * @page: struct page, of any memory
+ *
+ * Context: Any.
+ * Return: the address of its first byte, or %NULL if it is not in @pool.
+ */
+void *respool_page_to_virt(const struct respool *pool, const struct page *page)
+{
+	if (!pool->pool->backing.has_pages)
+		return NULL;
+	return respool_phys_to_virt(pool, PFN_PHYS(page_to_pfn(page)));
+}
+EXPORT_SYMBOL_GPL(respool_page_to_virt);
+
+/**
+ * respool_name() - Name of a pool.
+ * @pool: handle
+ *
+ * Context: Any.
+ * Return: the name given in the module parameter.
+ */
+const char *respool_name(const struct respool *pool)
+{
+	return pool->pool->name;
+}
+EXPORT_SYMBOL_GPL(respool_name);
+
+/**
+ * respool_nr_pages() - Size of a pool in pages.
+ * @pool: handle
+ *
+ * Context: Any.
+ * Return: pages under management, allocated or not.
+ */
+unsigned long respool_nr_pages(const struct respool *pool)
+{
+	return pool->pool->backing.nr_pages;
+}
+EXPORT_SYMBOL_GPL(respool_nr_pages);
+
+/**
+ * respool_max_order() - Largest order a pool can ever serve.
+ * @pool: handle
+ *
+ * Context: Any.
+ * Return: order of the largest naturally aligned block inside the pool.
+ */
+unsigned int respool_max_order(const struct respool *pool)
+{
+	return pool->pool->buddy.max_order;
+}
+EXPORT_SYMBOL_GPL(respool_max_order);
+
+struct respool_pool *respool_pool_of(const struct respool *handle)
+{
+	return handle->pool;
+}
+
+/* Accounts */
+
+static void charge(struct respool *handle, unsigned long pages)
+{
+	handle->account.pages += pages;
+	handle->account.blocks++;
+	handle->account.allocations++;
+}
+
+/* A tag without an account is a broken state byte; validate will say so. */
+static void uncharge(struct respool *handle, unsigned long pages)
+{
+	if (WARN_ON_ONCE(!handle))
+		return;
+	handle->account.pages -= pages;
+	handle->account.blocks--;
+	handle->account.frees++;
+}
+
+static struct respool_pool *find_pool(const char *name)
+{
+	struct respool_pool *pool;
+
+	list_for_each_entry(pool, &pools, node)
+		if (!strcmp(pool->name, name))
+			return pool;
+	return NULL;
+}
+
+static void set_account(struct respool_pool *pool, unsigned int tag, struct respool *handle)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&pool->lock, flags);
+	pool->account[tag] = handle;
+	raw_spin_unlock_irqrestore(&pool->lock, flags);
+}
+
+static u64 pages_held(struct respool *handle, u64 *blocks)
+{
+	struct respool_pool *pool = handle->pool;
+	unsigned long flags;
+	u64 pages;
+
+	raw_spin_lock_irqsave(&pool->lock, flags);
+	pages = handle->account.pages;
+	*blocks = handle->account.blocks;
+	raw_spin_unlock_irqrestore(&pool->lock, flags);
+	return pages;
+}
+
+static void close_account(struct respool *handle)
+{
+	set_account(handle->pool, handle->tag, NULL);
+	kfree(handle);
+	module_put(THIS_MODULE);
+}
+
+/* Closed accounts whose last block has come back since. */
+static void reap_accounts(struct respool_pool *pool)
+{
+	unsigned int tag;
+	u64 blocks;
+
+	lockdep_assert_held(&accounts_lock);
+	for (tag = 0; tag < RESPOOL_BUDDY_TAGS; tag++)
+		if (pool->account[tag] && pool->account[tag]->closed &&
+		    !pages_held(pool->account[tag], &blocks))
+			close_account(pool->account[tag]);
+}
+
+static struct respool *open_account(struct respool_pool *pool, const char *owner)
+{
+	struct respool *handle;
+	unsigned int tag;
+	char *c;
+
+	reap_accounts(pool);
+	for (tag = 0; tag < RESPOOL_BUDDY_TAGS; tag++)
+		if (!pool->account[tag])
+			break;
+	if (tag == RESPOOL_BUDDY_TAGS)
+		return ERR_PTR(-EUSERS);
+	handle = kzalloc(sizeof(*handle), GFP_KERNEL);
+	if (!handle)
+		return ERR_PTR(-ENOMEM);
+	if (!try_module_get(THIS_MODULE)) {
+		kfree(handle);
+		return ERR_PTR(-ENODEV);
+	}
+	handle->pool = pool;
+	handle->tag = tag;
+	strscpy(handle->account.owner, owner, sizeof(handle->account.owner));
+	/* One word in debugfs, whatever a task calls itself. */
+	for (c = handle->account.owner; *c; c++)
+		if (!isascii(*c) || !isgraph(*c))
+			*c = '?';
+	set_account(pool, tag, handle);
+	return handle;
+}
+
+/**
+ * respool_get_as() - Open an account on a pool.
+ * @name: name of the pool, as given in the module parameter
+ * @owner: name of the account, for reports and debugfs; cut to 47 characters,
+ *	those that do not print replaced by '?'
+ *
+ * Each handle is an account of its own: what is allocated through it is on
+ * its account until freed. While it is open respool.ko cannot be unloaded.
+ *
+ * Context: Process context, may sleep.
+ * Return: the handle, or ERR_PTR: -EINVAL without a name or owner, -ENOENT for
+ * no such pool, -EUSERS when the pool has 64 accounts already, -ENODEV while
+ * the module goes away, -ENOMEM.
+ */
+struct respool *respool_get_as(const char *name, const char *owner)
+{
+	struct respool_pool *pool;
+	struct respool *handle;
+
+	if (!name || !owner || !*owner)
+		return ERR_PTR(-EINVAL);
+	mutex_lock(&accounts_lock);
+	pool = find_pool(name);
+	handle = pool ? open_account(pool, owner) : ERR_PTR(-ENOENT);
+	mutex_unlock(&accounts_lock);
+	return handle;
+}
+EXPORT_SYMBOL_GPL(respool_get_as);
+
+/**
+ * respool_put() - Close an account.
+ * @pool: handle from respool_get(), or %NULL
+ *
+ * If blocks are still out on the account, that is reported with its name, and
+ * respool.ko stays loaded until they have been freed through another handle.
+ *
+ * Context: Process context, may sleep.
+ */
+void respool_put(struct respool *pool)
+{
+	u64 pages, blocks;
+
+	if (!pool)
+		return;
+	mutex_lock(&accounts_lock);
+	pages = pages_held(pool, &blocks);
+	if (pages) {
+		pr_err("pool %s: %s closed its account with %llu pages in %llu blocks\n",
+		       pool->pool->name, pool->account.owner, pages, blocks);
+		pool->closed = true;
+	}
+	reap_accounts(pool->pool);
+	if (!pages)
+		close_account(pool);
+	mutex_unlock(&accounts_lock);
+}
+EXPORT_SYMBOL_GPL(respool_put);
+
+/* Allocation */
+
+static bool refuse_request(struct respool_pool *pool, unsigned int order, unsigned long nr_pages,
+			   unsigned long caller)
+{
+	if (!nr_pages)
+		respool_refuse(&pool->refusals, RESPOOL_ZERO_SIZE, "pool", pool->name,
+			       "request for no pages from %pS", (void *)caller);
+	else if (order > pool->buddy.max_order)
+		respool_refuse(&pool->refusals, RESPOOL_TOO_LARGE, "pool", pool->name,
+			       "request of order %u, the largest is %u, from %pS", order,
+			       pool->buddy.max_order, (void *)caller);
+	else
+		return false;
+	return true;
+}
+
+static void count_served(struct respool *handle, unsigned int order, unsigned long nr_pages)
+{
+	struct respool_pool *pool = handle->pool;
+
+	charge(handle, nr_pages);
+	pool->allocations++;
+	pool->order_allocations[order]++;
+	pool->peak_allocated_pages = max_t(u64, pool->peak_allocated_pages,
+					   pool->buddy.allocated_pages);
+}
+
+static void count_failed(struct respool_pool *pool, unsigned int order)
+{
+	pool->failures++;
+	if (order < RESPOOL_NR_ORDERS)
+		pool->order_failures[order]++;
+}
+
+/* @order is what @nr_pages rounds up to. */
+static void *alloc_block(struct respool *handle, unsigned int order, unsigned long nr_pages,
+			 gfp_t gfp, unsigned long caller)
+{
+	struct respool_pool *pool = handle->pool;
+	bool refused = refuse_request(pool, order, nr_pages, caller);
+	unsigned long flags, page = RESPOOL_NO_PAGE;
+	void *addr;
+
+	raw_spin_lock_irqsave(&pool->lock, flags);
+	if (!refused && !pool->shut)
+		page = respool_buddy_alloc_exact(&pool->buddy, nr_pages, handle->tag);
+	if (page == RESPOOL_NO_PAGE)
+		count_failed(pool, order);
+	else
+		count_served(handle, order, nr_pages);
+	raw_spin_unlock_irqrestore(&pool->lock, flags);
+
+	if (page == RESPOOL_NO_PAGE)
+		return NULL;
+	addr = addr_of(pool, page);
+	if (gfp & __GFP_ZERO)
+		memset(addr, 0, nr_pages << PAGE_SHIFT);
+	return addr;
+}
+
+/**
+ * respool_alloc_pages() - Allocate 2^@order contiguous pages.
+ * @pool: handle, whose account the block goes on
+ * @order: log2 of the number of pages, 0..respool_max_order(@pool)
+ * @gfp: __GFP_ZERO clears the block, which takes time in proportion to its
+ *	size, outside any lock; other flags have no meaning here
+ *
+ * The block is physically contiguous and aligned to its own size in physical
+ * addresses. Without __GFP_ZERO its contents are undefined. Free it with
+ * respool_free_pages() or respool_free_block(), through any handle.
+ *
+ * Fails only if no naturally aligned block of that size is free. The work is
+ * bounded by the number of orders, whatever the pool's size and history. The
+ * algorithm is the binary buddy system: Knowlton 1965; Knuth, TAOCP vol. 1,
+ * 2.5.
+ *
+ * Context: Any context except NMI. Takes the pool's lock with interrupts off.
+ * Never sleeps.
+ * Return: address of the block, or %NULL.
+ */
+void *respool_alloc_pages(struct respool *pool, unsigned int order, gfp_t gfp)
+{
+	unsigned long nr_pages = order < RESPOOL_NR_ORDERS ? 1UL << order : ULONG_MAX;
+
+	return alloc_block(pool, order, nr_pages, gfp, _RET_IP_);
+}
+EXPORT_SYMBOL_GPL(respool_alloc_pages);
+
+/**
+ * respool_alloc_exact() - Allocate a number of contiguous pages.
+ * @pool: handle, whose account the block goes on
+ * @nr_pages: number of pages, not necessarily a power of two
+ * @gfp: as in respool_alloc_pages()
+ *
+ * A block of the next power of two is taken and what exceeds @nr_pages given
+ * back at once. Aligned to that power of two. Free it with
+ * respool_free_block(), or, if @nr_pages is a power of two, also with
+ * respool_free_pages().
+ *
+ * Context: Any context except NMI. Takes the pool's lock with interrupts off.
+ * Never sleeps.
+ * Return: address of the block, or %NULL.
+ */
+void *respool_alloc_exact(struct respool *pool, unsigned long nr_pages, gfp_t gfp)
+{
+	unsigned int order = nr_pages > 1 ? fls64(nr_pages - 1) : 0;
+
+	return alloc_block(pool, order, nr_pages, gfp, _RET_IP_);
+}
+EXPORT_SYMBOL_GPL(respool_alloc_exact);
+
+/* Free */
+
+static int free_locked(struct respool_pool *pool, unsigned long page, unsigned int order)
+{
+	struct respool_block block;
+	int error;
+
+	lockdep_assert_held(&pool->lock);
+	if (pool->shut)
+		return -EUCLEAN;
+	error = respool_buddy_free(&pool->buddy, page, order, &block);
+	if (error)
+		return error;
+	uncharge(pool->account[block.tag], block.nr_pages);
+	pool->frees++;
+	return 0;
+}
+
+static int free_block(struct respool_pool *pool, void *addr, unsigned int order,
+		      unsigned long caller)
+{
+	unsigned long page = page_of(pool, addr);
+	unsigned long flags;
+	int error;
+
+	if (page == RESPOOL_NO_PAGE) {
+		error = -EFAULT;
+	} else if (!PAGE_ALIGNED(addr)) {
+		error = -EINVAL;
+	} else {
+		raw_spin_lock_irqsave(&pool->lock, flags);
+		error = free_locked(pool, page, order);
+		raw_spin_unlock_irqrestore(&pool->lock, flags);
+	}
+	if (likely(!error))
+		return 0;
+
+	if (order == RESPOOL_ANY_ORDER)
+		respool_refuse(&pool->refusals, respool_refusal_of(error), "pool", pool->name,
+			       "free of page %ld from %pS", (long)page, (void *)caller);
+	else
+		respool_refuse(&pool->refusals, respool_refusal_of(error), "pool", pool->name,
+			       "free of page %ld as order %u from %pS", (long)page, order,
+			       (void *)caller);
+	return error;
+}
+
+/**
+ * respool_free_pages() - Free a block whose order the caller knows.
+ * @pool: any handle on the pool the block is from
+ * @addr: address of the block, or %NULL
+ * @order: the order it was allocated with
+ *
+ * The block merges with its free buddy, and theirs, at once. A mistake is
+ * refused, counted, logged once, and changes nothing.
+ *
+ * Context: Any context except NMI. Takes the pool's lock with interrupts off.
+ * Never sleeps.
+ * Return: 0; -EALREADY if the block is free, -EINVAL if @addr is inside a
+ * block, -ERANGE if the block is of another order, -EFAULT if @addr is not in
+ * the pool, -EUCLEAN if the pool is out of service.
+ */
+int respool_free_pages(struct respool *pool, void *addr, unsigned int order)
+{
+	/* An order beyond all is wrong, never "any". */
+	order = min_t(unsigned int, order, RESPOOL_NR_ORDERS);
+	return addr ? free_block(pool->pool, addr, order, _RET_IP_) : 0;
+}
+EXPORT_SYMBOL_GPL(respool_free_pages);
+
+/**
+ * respool_free_block() - Free a block by its address alone.
+ * @pool: any handle on the pool the block is from
+ * @addr: address of the block, or %NULL
+ *
+ * As respool_free_pages(), for blocks of any number of pages: the pool knows.
+ *
+ * Context: Any context except NMI. Takes the pool's lock with interrupts off.
+ * Never sleeps.
+ * Return: as respool_free_pages(), except -ERANGE.
+ */
+int respool_free_block(struct respool *pool, void *addr)
+{
+	return addr ? free_block(pool->pool, addr, RESPOOL_ANY_ORDER, _RET_IP_) : 0;
+}
+EXPORT_SYMBOL_GPL(respool_free_block);
+
+/* Looking */
+
+void respool_pool_stats(struct respool_pool *pool, struct respool_stats *stats)
+{
+	const struct respool_buddy *buddy = &pool->buddy;
+	unsigned long flags;
+	unsigned int order;
+
+	memset(stats, 0, sizeof(*stats));
+	respool_refusals_read(&pool->refusals, stats->refusals);
+	raw_spin_lock_irqsave(&pool->lock, flags);
+	stats->pages = buddy->nr_pages;
+	stats->free_pages = buddy->free_pages;
+	stats->allocated_pages = buddy->allocated_pages;
+	stats->peak_allocated_pages = pool->peak_allocated_pages;
+	stats->free_regions = respool_buddy_free_regions(buddy);
+	stats->regions = buddy->nr_regions;
+	stats->allocations = pool->allocations;
+	stats->frees = pool->frees;
+	stats->failures = pool->failures;
+	stats->max_order = buddy->max_order;
+	stats->largest_free_order = respool_buddy_largest_free_order(buddy);
+	for (order = 0; order < RESPOOL_NR_ORDERS; order++) {
+		stats->order[order].free_blocks = buddy->nr_free[order];
+		stats->order[order].allocated_blocks = buddy->nr_allocated[order];
+		stats->order[order].allocations = pool->order_allocations[order];
+		stats->order[order].failures = pool->order_failures[order];
+	}
+	raw_spin_unlock_irqrestore(&pool->lock, flags);
+}
+
+/**
+ * respool_stats() - Read a pool's statistics.
+ * @pool: handle
+ * @stats: where they go; see &struct respool_stats
+ *
+ * All numbers but the refusals are of one moment, so that sums add up.
+ *
+ * Context: Any context except NMI. Takes the pool's lock with interrupts off,
+ * for a time in proportion to the number of orders. Never sleeps.
+ */
+void respool_stats(struct respool *pool, struct respool_stats *stats)
+{
+	respool_pool_stats(pool->pool, stats);
+}
+EXPORT_SYMBOL_GPL(respool_stats);
+
+/* What the accounts say is held must be what the core says is allocated. */
+static const char *check_accounts(struct respool_pool *pool)
+{
+	u64 pages = 0;
+	unsigned int tag;
+
+	for (tag = 0; tag < RESPOOL_BUDDY_TAGS; tag++)
+		if (pool->account[tag])
+			pages += pool->account[tag]->account.pages;
+	return pages == pool->buddy.allocated_pages ? NULL :
+	       "the accounts differ from what is allocated";
+}
+
+int respool_pool_validate(struct respool_pool *pool, char *why, size_t len)
+{
+	unsigned long flags, page = RESPOOL_NO_PAGE;
+	const char *broken;
+	bool first = false;
+
+	raw_spin_lock_irqsave(&pool->lock, flags);
+	broken = respool_buddy_validate(&pool->buddy, &page);
+	if (!broken)
+		broken = check_accounts(pool);
+	if (broken) {
+		first = !pool->shut;
+		pool->shut = true;
+	}
+	raw_spin_unlock_irqrestore(&pool->lock, flags);
+
+	if (!broken) {
+		strscpy(why, "ok", len);
+		return 0;
+	}
+	if (page == RESPOOL_NO_PAGE)
+		strscpy(why, broken, len);
+	else
+		snprintf(why, len, "%s (page %lu)", broken, page);
+	if (first)
+		pr_err("pool %s: out of service: %s\n", pool->name, why);
+	return -EUCLEAN;
+}
+
+/**
+ * respool_validate() - Check every invariant of a pool.
+ * @pool: handle
+ * @why: receives "ok", or the first broken invariant in words
+ * @len: bytes at @why
+ *
+ * A pool found broken is taken out of service: it allocates nothing more and
+ * refuses every free.
+ *
+ * Context: Any context except NMI, but for diagnosis: holds the pool's lock
+ * with interrupts off for a time in proportion to the pool's pages.
+ * Return: 0, or -EUCLEAN.
+ */
+int respool_validate(struct respool *pool, char *why, size_t len)
+{
+	return respool_pool_validate(pool->pool, why, len);
+}
+EXPORT_SYMBOL_GPL(respool_validate);
+
+/* Read the account with owner tag @tag, or -ENOENT. */
+int respool_pool_account(struct respool_pool *pool, unsigned int tag,
+			 struct respool_account *account)
+{
+	unsigned long flags;
+	int error = -ENOENT;
+
+	raw_spin_lock_irqsave(&pool->lock, flags);
+	if (pool->account[tag]) {
+		*account = pool->account[tag]->account;
+		error = 0;
+	}
+	raw_spin_unlock_irqrestore(&pool->lock, flags);
+	return error;
+}
+
+void respool_pool_map(struct respool_pool *pool, unsigned long region,
+		      u64 pages[RESPOOL_REGION_PAGES / 64], u64 free[RESPOOL_REGION_PAGES / 64])
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&pool->lock, flags);
+	respool_buddy_region_map(&pool->buddy, region, pages, free);
+	raw_spin_unlock_irqrestore(&pool->lock, flags);
+}
+
+/* Life of a pool */
+
+/* Make a pool of @backing, which it owns from then on, success or not. */
+struct respool_pool *respool_pool_create(const char *name, struct respool_backing *backing)
+{
+	unsigned long pfn = PHYS_PFN(backing->base);
+	struct respool_pool *pool;
+
+	pool = kvzalloc(sizeof(*pool), GFP_KERNEL);
+	if (!pool) {
+		respool_backing_release(backing);
+		return ERR_PTR(-ENOMEM);
+	}
+	strscpy(pool->name, name, sizeof(pool->name));
+	raw_spin_lock_init(&pool->lock);
+	pool->backing = *backing;
+	pool->metadata = kvmalloc(respool_buddy_footprint(backing->nr_pages, pfn), GFP_KERNEL);
+	if (!pool->metadata) {
+		respool_pool_destroy(pool);
+		return ERR_PTR(-ENOMEM);
+	}
+	respool_buddy_init(&pool->buddy, pool->metadata, backing->nr_pages, pfn);
+	return pool;
+}
+
+/* No handle exists any more: each holds a module reference. */
+void respool_pool_destroy(struct respool_pool *pool)
+{
+	kvfree(pool->metadata);
+	respool_backing_release(&pool->backing);
+	kvfree(pool);
+}
+
+/* From now on respool_get() finds the pool. */
+void respool_pool_publish(struct respool_pool *pool)
+{
+	mutex_lock(&accounts_lock);
+	list_add_tail(&pool->node, &pools);
+	mutex_unlock(&accounts_lock);
+}
+
+void respool_pool_withdraw(struct respool_pool *pool)
+{
+	mutex_lock(&accounts_lock);
+	list_del(&pool->node);
+	mutex_unlock(&accounts_lock);
+}
