@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Kbuild says what the modules are made of; this file says what to do with them.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+# Further traces for `make check` to replay, in folders like selftests/traces.
+export TRACES_DIR
+
+kernels := $(shell scripts/kernel list)
+
+.PHONY: all modules modules_install clean help demo check selftests host
+
+all: modules
+
+modules modules_install:
+	@test -d $(KDIR) || { echo "no kernel headers at KDIR=$(KDIR)" >&2; exit 1; }
+	$(MAKE) -C $(KDIR) M=$(CURDIR) $@
+
+clean:
+	rm -rf build
+	test ! -d $(KDIR) || $(MAKE) -C $(KDIR) M=$(CURDIR) clean
+
+help:
+	@echo 'make                  the modules, for the kernel of KDIR'
+	@echo '                      ($(KDIR))'
+	@echo 'make modules_install  install them there'
+	@echo 'make demo             watch the module serve recorded workloads in a guest'
+	@echo 'make check            every test; TRACES_DIR=DIR replays the traces there too'
+	@echo 'make clean            remove what was built'
+	@echo
+	@echo 'demo and check install the Debian packages they lack (root or sudo).'
+	@echo 'scripts/vm boots a guest by hand and needs these, which it makes itself:'
+	@echo 'make modules-KERNEL   the modules for one of: $(kernels)'
+	@echo 'make selftests        what runs in the guest'
+	@echo 'make host             what runs right here'
+
+demo:
+	scripts/install-deps demo
+	$(MAKE) modules-6.1 selftests
+	scripts/demo
+
+check:
+	scripts/install-deps check
+	scripts/check
+
+modules-%:
+	scripts/build-modules $* build/modules/$*
+
+selftests:
+	$(MAKE) -C $@ KSRC=$$(scripts/ksrc) OUTPUT=$(CURDIR)/build/selftests
+
+host:
+	$(MAKE) -C selftests/host
