@@ -103,22 +103,19 @@ static unsigned long find_contig(unsigned long nr_pages)
 	}
 }
 
-int respool_backing_check_system(const char *name, unsigned long nr_pages)
+static int check_system(const struct respool_spec *spec)
 {
-	if (nr_pages <= totalram_pages())
+	if (spec->nr_pages <= totalram_pages())
 		return 0;
-	pr_err("pool %s: %lu pages refused: the machine has %lu\n", name, nr_pages,
-	       totalram_pages());
+	pr_err("pool %s: %lu pages refused: the machine has %lu\n", spec->name,
+	       spec->nr_pages, totalram_pages());
 	return -ENOMEM;
 }
 
-int respool_backing_take_system(struct respool_backing *backing, const char *name,
-				unsigned long nr_pages)
+static int take_system(struct respool_backing *backing, const struct respool_spec *spec)
 {
-	unsigned long pfn;
+	unsigned long nr_pages = spec->nr_pages, pfn;
 
-	backing->nr_pages = nr_pages;
-	backing->has_pages = true;
 	if (nr_pages <= MAX_ORDER_NR_PAGES) {
 		backing->vaddr = alloc_pages_exact(nr_pages << PAGE_SHIFT,
 						   GFP_KERNEL | __GFP_NOWARN);
@@ -128,12 +125,13 @@ int respool_backing_take_system(struct respool_backing *backing, const char *nam
 		pfn = find_contig(nr_pages);
 		if (!pfn) {
 			pr_err("pool %s: no %lu contiguous pages (%lu MiB) can be cleared\n",
-			       name, nr_pages, nr_pages >> (20 - PAGE_SHIFT));
+			       spec->name, nr_pages, nr_pages >> (20 - PAGE_SHIFT));
 			return fatal_signal_pending(current) ? -EINTR : -ENOMEM;
 		}
 		backing->vaddr = pfn_to_kaddr(pfn);
 	}
 	backing->base = virt_to_phys(backing->vaddr);
+	backing->has_pages = true;
 	return 0;
 }
 
@@ -155,29 +153,43 @@ static bool is_reserved(phys_addr_t base, size_t bytes)
 				 IORES_DESC_RESERVED) == REGION_INTERSECTS;
 }
 
-/* Whether the region could be taken; nothing is. */
-int respool_backing_check_region(const char *name, phys_addr_t base, unsigned long nr_pages)
+static int claim_region(const struct respool_spec *spec)
 {
-	size_t bytes = nr_pages << PAGE_SHIFT;
-	phys_addr_t last = base + bytes - 1;
+	size_t bytes = spec->nr_pages << PAGE_SHIFT;
+	phys_addr_t last = spec->base + bytes - 1;
 
-	if (region_intersects(base, bytes, IORESOURCE_SYSTEM_RAM,
+	if (request_mem_region(spec->base, bytes, spec->name))
+		return 0;
+	pr_err("pool %s: region %pa-%pa belongs to someone else\n", spec->name, &spec->base, &last);
+	return -EBUSY;
+}
+
+static void unclaim_region(phys_addr_t base, unsigned long nr_pages)
+{
+	release_mem_region(base, nr_pages << PAGE_SHIFT);
+}
+
+static int check_region(const struct respool_spec *spec)
+{
+	size_t bytes = spec->nr_pages << PAGE_SHIFT;
+	phys_addr_t last = spec->base + bytes - 1;
+	int error;
+
+	if (region_intersects(spec->base, bytes, IORESOURCE_SYSTEM_RAM,
 			      IORES_DESC_NONE) != REGION_DISJOINT) {
-		pr_err("pool %s: region %pa-%pa is ordinary memory of the kernel\n", name,
-		       &base, &last);
+		pr_err("pool %s: region %pa-%pa is ordinary memory of the kernel\n", spec->name,
+		       &spec->base, &last);
 		return -EBUSY;
 	}
-	if (!is_reserved(base, bytes)) {
-		pr_err("pool %s: region %pa-%pa was not reserved at boot (memmap=)\n", name,
-		       &base, &last);
+	if (!is_reserved(spec->base, bytes)) {
+		pr_err("pool %s: region %pa-%pa was not reserved at boot (memmap=)\n", spec->name,
+		       &spec->base, &last);
 		return -ENXIO;
 	}
-	if (!request_mem_region(base, bytes, name)) {
-		pr_err("pool %s: region %pa-%pa belongs to someone else\n", name, &base, &last);
-		return -EBUSY;
-	}
-	release_mem_region(base, bytes);
-	return 0;
+	error = claim_region(spec);
+	if (!error)
+		unclaim_region(spec->base, spec->nr_pages);
+	return error;
 }
 
 /* Struct pages make user mappings behave; they come in units of 2 MiB. */
@@ -205,28 +217,22 @@ static void *map_with_pages(struct respool_backing *backing, size_t bytes)
 	return vaddr;
 }
 
-/* @name must live as long as the region is held: /proc/iomem shows it. */
-int respool_backing_take_region(struct respool_backing *backing, const char *name,
-				phys_addr_t base, unsigned long nr_pages)
+static int take_region(struct respool_backing *backing, const struct respool_spec *spec)
 {
-	size_t bytes = nr_pages << PAGE_SHIFT;
+	size_t bytes = spec->nr_pages << PAGE_SHIFT;
+	int error = claim_region(spec);
 
-	backing->base = base;
-	backing->nr_pages = nr_pages;
-	backing->region = true;
-	if (!request_mem_region(base, bytes, name)) {
-		pr_err("pool %s: region at %pa belongs to someone else\n", name, &base);
-		return -EBUSY;
-	}
+	if (error)
+		return error;
+	backing->base = spec->base;
 	backing->vaddr = map_with_pages(backing, bytes);
 	if (!backing->vaddr)
-		backing->vaddr = memremap(base, bytes, MEMREMAP_WB);
-	if (!backing->vaddr) {
-		release_mem_region(base, bytes);
-		pr_err("pool %s: region at %pa cannot be mapped\n", name, &base);
-		return -ENOMEM;
-	}
-	return 0;
+		backing->vaddr = memremap(spec->base, bytes, MEMREMAP_WB);
+	if (backing->vaddr)
+		return 0;
+	unclaim_region(spec->base, spec->nr_pages);
+	pr_err("pool %s: region at %pa cannot be mapped\n", spec->name, &spec->base);
+	return -ENOMEM;
 }
 
 static void release_region_memory(struct respool_backing *backing)
@@ -237,7 +243,23 @@ static void release_region_memory(struct respool_backing *backing)
 	} else {
 		memunmap(backing->vaddr);
 	}
-	release_mem_region(backing->base, backing->nr_pages << PAGE_SHIFT);
+	unclaim_region(backing->base, backing->nr_pages);
+}
+
+/* Both kinds */
+
+/* Whether @spec could be had, as far as can be told without taking anything. */
+int respool_backing_check(const struct respool_spec *spec)
+{
+	return spec->region ? check_region(spec) : check_system(spec);
+}
+
+int respool_backing_take(struct respool_backing *backing, const struct respool_spec *spec)
+{
+	memset(backing, 0, sizeof(*backing));
+	backing->nr_pages = spec->nr_pages;
+	backing->region = spec->region;
+	return spec->region ? take_region(backing, spec) : take_system(backing, spec);
 }
 
 /* Give everything back. A backing that never got memory is left alone. */

@@ -7,7 +7,23 @@
 
 #include <linux/types.h>
 
+#include <linux/respool.h>
+
 struct dev_pagemap;
+
+/**
+ * struct respool_spec - A pool as the operator asks for it.
+ * @name: its name; must live as long as the pool (/proc/iomem shows it)
+ * @nr_pages: its size in pages
+ * @region: memory reserved at boot, at @base; else system memory
+ * @base: physical address of a region
+ */
+struct respool_spec {
+	char name[RESPOOL_NAME_LEN];
+	unsigned long nr_pages;
+	bool region;
+	phys_addr_t base;
+};
 
 /**
  * struct respool_backing - A range of physically contiguous memory.
@@ -31,12 +47,8 @@ struct respool_backing {
 	struct dev_pagemap *pgmap;
 };
 
-int respool_backing_check_system(const char *name, unsigned long nr_pages);
-int respool_backing_take_system(struct respool_backing *backing, const char *name,
-				unsigned long nr_pages);
-int respool_backing_check_region(const char *name, phys_addr_t base, unsigned long nr_pages);
-int respool_backing_take_region(struct respool_backing *backing, const char *name,
-				phys_addr_t base, unsigned long nr_pages);
+int respool_backing_check(const struct respool_spec *spec);
+int respool_backing_take(struct respool_backing *backing, const struct respool_spec *spec);
 void respool_backing_release(struct respool_backing *backing);
 
 #endif /* RESPOOL_BACKING_H */

@@ -738,7 +738,7 @@ static const char *check_classes(const struct respool_buddy *b)
 			if (region_has(&b->region[r], order) !=
 			    !!(b->region_orders[r] & 1U << order))
 				return "a region's orders differ from its free bits";
-			if (summary_test(&b->region_class[order], r) != (class == (int)order))
+			if (summary_test(&b->region_class[order], r) == (class != (int)order))
 				return "a region is not in the class of its largest free block";
 		}
 	}

@@ -147,7 +147,7 @@ EXPORT_SYMBOL_GPL(respool_page_to_virt);
  */
 const char *respool_name(const struct respool *pool)
 {
-	return pool->pool->name;
+	return pool->pool->spec.name;
 }
 EXPORT_SYMBOL_GPL(respool_name);
 
@@ -206,7 +206,7 @@ static struct respool_pool *find_pool(const char *name)
 	struct respool_pool *pool;
 
 	list_for_each_entry(pool, &pools, node)
-		if (!strcmp(pool->name, name))
+		if (!strcmp(pool->spec.name, name))
 			return pool;
 	return NULL;
 }
@@ -331,7 +331,7 @@ void respool_put(struct respool *pool)
 	pages = pages_held(pool, &blocks);
 	if (pages) {
 		pr_err("pool %s: %s closed its account with %llu pages in %llu blocks\n",
-		       pool->pool->name, pool->account.owner, pages, blocks);
+		       pool->pool->spec.name, pool->account.owner, pages, blocks);
 		pool->closed = true;
 	}
 	reap_accounts(pool->pool);
@@ -347,10 +347,10 @@ static bool refuse_request(struct respool_pool *pool, unsigned int order, unsign
 			   unsigned long caller)
 {
 	if (!nr_pages)
-		respool_refuse(&pool->refusals, RESPOOL_ZERO_SIZE, "pool", pool->name,
+		respool_refuse(&pool->refusals, RESPOOL_ZERO_SIZE, "pool", pool->spec.name,
 			       "request for no pages from %pS", (void *)caller);
 	else if (order > pool->buddy.max_order)
-		respool_refuse(&pool->refusals, RESPOOL_TOO_LARGE, "pool", pool->name,
+		respool_refuse(&pool->refusals, RESPOOL_TOO_LARGE, "pool", pool->spec.name,
 			       "request of order %u, the largest is %u, from %pS", order,
 			       pool->buddy.max_order, (void *)caller);
 	else
@@ -491,10 +491,10 @@ static int free_block(struct respool_pool *pool, void *addr, unsigned int order,
 		return 0;
 
 	if (order == RESPOOL_ANY_ORDER)
-		respool_refuse(&pool->refusals, respool_refusal_of(error), "pool", pool->name,
+		respool_refuse(&pool->refusals, respool_refusal_of(error), "pool", pool->spec.name,
 			       "free of page %ld from %pS", (long)page, (void *)caller);
 	else
-		respool_refuse(&pool->refusals, respool_refusal_of(error), "pool", pool->name,
+		respool_refuse(&pool->refusals, respool_refusal_of(error), "pool", pool->spec.name,
 			       "free of page %ld as order %u from %pS", (long)page, order,
 			       (void *)caller);
 	return error;
@@ -625,7 +625,7 @@ int respool_pool_validate(struct respool_pool *pool, char *why, size_t len)
 	else
 		snprintf(why, len, "%s (page %lu)", broken, page);
 	if (first)
-		pr_err("pool %s: out of service: %s\n", pool->name, why);
+		pr_err("pool %s: out of service: %s\n", pool->spec.name, why);
 	return -EUCLEAN;
 }
 
@@ -676,30 +676,39 @@ void respool_pool_map(struct respool_pool *pool, unsigned long region,
 
 /* Life of a pool */
 
-/* Make a pool of @backing, which it owns from then on, success or not. */
-struct respool_pool *respool_pool_create(const char *name, struct respool_backing *backing)
+struct respool_pool *respool_pool_create(const struct respool_spec *spec)
 {
-	unsigned long pfn = PHYS_PFN(backing->base);
 	struct respool_pool *pool;
+	unsigned long pfn;
+	int error;
 
 	pool = kvzalloc(sizeof(*pool), GFP_KERNEL);
-	if (!pool) {
-		respool_backing_release(backing);
+	if (!pool)
 		return ERR_PTR(-ENOMEM);
-	}
-	strscpy(pool->name, name, sizeof(pool->name));
+	pool->spec = *spec;
 	raw_spin_lock_init(&pool->lock);
-	pool->backing = *backing;
-	pool->metadata = kvmalloc(respool_buddy_footprint(backing->nr_pages, pfn), GFP_KERNEL);
+	error = respool_backing_take(&pool->backing, &pool->spec);
+	if (error)
+		goto err_destroy;
+	error = -ENOMEM;
+	pfn = PHYS_PFN(pool->backing.base);
+	pool->metadata = kvmalloc(respool_buddy_footprint(spec->nr_pages, pfn), GFP_KERNEL);
 	if (!pool->metadata) {
-		respool_pool_destroy(pool);
-		return ERR_PTR(-ENOMEM);
+		pr_err("pool %s: no memory to keep account of %lu pages\n", spec->name,
+		       spec->nr_pages);
+		goto err_destroy;
 	}
-	respool_buddy_init(&pool->buddy, pool->metadata, backing->nr_pages, pfn);
+	error = respool_buddy_init(&pool->buddy, pool->metadata, spec->nr_pages, pfn);
+	if (error)
+		goto err_destroy;
 	return pool;
+
+err_destroy:
+	respool_pool_destroy(pool);
+	return ERR_PTR(error);
 }
 
-/* No handle exists any more: each holds a module reference. */
+/* Accepts a half-made pool. No handle exists: each holds a module reference. */
 void respool_pool_destroy(struct respool_pool *pool)
 {
 	kvfree(pool->metadata);

@@ -46,10 +46,9 @@ struct respool_account {
  */
 struct respool_pool {
 	struct list_head node;			/* I */
-	char name[RESPOOL_NAME_LEN];		/* I */
+	struct respool_spec spec;		/* I: what was asked for */
 	struct respool_backing backing;		/* I */
 	void *metadata;				/* I: buddy's, vmalloc */
-	struct dentry *debugfs;			/* I */
 	struct dentry *debugfs_slabs;		/* I */
 
 	raw_spinlock_t lock;
@@ -65,7 +64,7 @@ struct respool_pool {
 	struct respool_refusals refusals;	/* atomic */
 };
 
-struct respool_pool *respool_pool_create(const char *name, struct respool_backing *backing);
+struct respool_pool *respool_pool_create(const struct respool_spec *spec);
 void respool_pool_destroy(struct respool_pool *pool);
 void respool_pool_publish(struct respool_pool *pool);
 void respool_pool_withdraw(struct respool_pool *pool);

@@ -64,7 +64,7 @@ void respool_refuse(struct respool_refusals *refusals, enum respool_refusal kind
 	vaf.va = &args;
 	pr_err("%s %s: refused %s: %pV, task %s/%d (further ones are only counted)\n",
 	       layer, name, respool_refusal_names[kind], &vaf, current->comm,
-	       task_pid_nr(current));
+	       current->pid);
 	va_end(args);
 }
 

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A pool's directory in debugfs. Every file formats a snapshot; no lock is
+ * held while formatting. Whether debugfs is there makes no difference to
+ * anything else, so its errors are not looked at.
+ */
+#include <linux/debugfs.h>
+#include <linux/mm.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+
+#include "buddy/debugfs.h"
+#include "buddy/pool.h"
+
+static struct dentry *root;
+
+/* stats */
+
+void respool_debugfs_refusals(struct seq_file *m, const u64 *refusals)
+{
+	unsigned int kind;
+
+	for (kind = 0; kind < RESPOOL_NR_REFUSALS; kind++)
+		seq_printf(m, "refused_%s %llu\n", respool_refusal_names[kind], refusals[kind]);
+}
+
+#define SHOW(field)	seq_printf(m, #field " %llu\n", stats->field)
+
+static int stats_show(struct seq_file *m, void *unused)
+{
+	struct respool_stats *stats = kmalloc(sizeof(*stats), GFP_KERNEL);
+
+	if (!stats)
+		return -ENOMEM;
+	respool_pool_stats(m->private, stats);
+	SHOW(pages);
+	SHOW(free_pages);
+	SHOW(allocated_pages);
+	SHOW(cached_pages);
+	SHOW(reserved_pages);
+	SHOW(bad_pages);
+	SHOW(peak_allocated_pages);
+	SHOW(free_regions);
+	SHOW(regions);
+	SHOW(allocations);
+	SHOW(frees);
+	SHOW(failures);
+	seq_printf(m, "max_order %u\n", stats->max_order);
+	seq_printf(m, "largest_free_order %d\n", stats->largest_free_order);
+	respool_debugfs_refusals(m, stats->refusals);
+	kfree(stats);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(stats);
+
+/* orders */
+
+static int orders_show(struct seq_file *m, void *unused)
+{
+	struct respool_stats *stats = kmalloc(sizeof(*stats), GFP_KERNEL);
+	unsigned int order;
+
+	if (!stats)
+		return -ENOMEM;
+	respool_pool_stats(m->private, stats);
+	seq_puts(m, "order free_blocks allocated_blocks cached_blocks allocations failures\n");
+	for (order = 0; order <= stats->max_order; order++) {
+		const struct respool_order_stats *row = &stats->order[order];
+
+		seq_printf(m, "%5u %11llu %16llu %13llu %11llu %8llu\n", order, row->free_blocks,
+			   row->allocated_blocks, row->cached_blocks, row->allocations,
+			   row->failures);
+	}
+	kfree(stats);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(orders);
+
+/* owners */
+
+static int owners_show(struct seq_file *m, void *unused)
+{
+	struct respool_account account;
+	unsigned int tag;
+
+	seq_puts(m, "owner pages blocks allocations frees\n");
+	for (tag = 0; tag < RESPOOL_BUDDY_TAGS; tag++)
+		if (!respool_pool_account(m->private, tag, &account))
+			seq_printf(m, "%s %llu %llu %llu %llu\n", account.owner, account.pages,
+				   account.blocks, account.allocations, account.frees);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(owners);
+
+/* validate */
+
+static int validate_show(struct seq_file *m, void *unused)
+{
+	char why[128];
+
+	respool_pool_validate(m->private, why, sizeof(why));
+	seq_printf(m, "%s\n", why);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(validate);
+
+/* map: a row a region, read one region at a time, so that any pool may be shown */
+
+static void *map_start(struct seq_file *m, loff_t *pos)
+{
+	struct respool_pool *pool = m->private;
+
+	return *pos <= pool->buddy.nr_regions ? pos : NULL;
+}
+
+static void *map_next(struct seq_file *m, void *v, loff_t *pos)
+{
+	++*pos;
+	return map_start(m, pos);
+}
+
+static void map_stop(struct seq_file *m, void *v)
+{
+}
+
+/* Eight pages: how many of them are held, or blank if the pool has none of them. */
+static char map_cell(u8 pages, u8 free)
+{
+	unsigned int held = hweight8(pages & ~free);
+
+	if (!pages)
+		return ' ';
+	if (!held)
+		return '.';
+	return pages & free ? '0' + held : '#';
+}
+
+static int map_show(struct seq_file *m, void *v)
+{
+	u64 pages[RESPOOL_REGION_PAGES / 64], free[RESPOOL_REGION_PAGES / 64];
+	struct respool_pool *pool = m->private;
+	unsigned int i, nr_free = 0;
+	unsigned long region;
+	loff_t row = *(loff_t *)v;
+
+	if (!row) {
+		seq_puts(m, "page free cells of 8 pages: . free, 1-7 partly held, # held\n");
+		return 0;
+	}
+	region = row - 1;
+	respool_pool_map(pool, region, pages, free);
+	for (i = 0; i < ARRAY_SIZE(free); i++)
+		nr_free += hweight64(free[i]);
+	seq_printf(m, "%9lu %3u ", region ? (region << RESPOOL_REGION_ORDER) - pool->buddy.lead : 0,
+		   nr_free);
+	for (i = 0; i < RESPOOL_REGION_PAGES / 8; i++)
+		seq_putc(m, map_cell(pages[i / 8] >> i % 8 * 8, free[i / 8] >> i % 8 * 8));
+	seq_putc(m, '\n');
+	return 0;
+}
+
+static const struct seq_operations map_sops = {
+	.start	= map_start,
+	.next	= map_next,
+	.stop	= map_stop,
+	.show	= map_show,
+};
+
+static int map_open(struct inode *inode, struct file *file)
+{
+	int error = seq_open(file, &map_sops);
+
+	if (!error)
+		((struct seq_file *)file->private_data)->private = inode->i_private;
+	return error;
+}
+
+static const struct file_operations map_fops = {
+	.owner		= THIS_MODULE,
+	.open		= map_open,
+	.read		= seq_read,
+	.llseek		= seq_lseek,
+	.release	= seq_release,
+};
+
+/* Directories */
+
+/* Where the byte layer's slabs on @pool are shown. */
+struct dentry *respool_debugfs_slabs(const struct respool *pool)
+{
+	return respool_pool_of(pool)->debugfs_slabs;
+}
+
+void respool_debugfs_add_pool(struct respool_pool *pool)
+{
+	struct dentry *dir = debugfs_create_dir(pool->spec.name, root);
+
+	debugfs_create_file("stats", 0444, dir, pool, &stats_fops);
+	debugfs_create_file("orders", 0444, dir, pool, &orders_fops);
+	debugfs_create_file("map", 0444, dir, pool, &map_fops);
+	debugfs_create_file("owners", 0444, dir, pool, &owners_fops);
+	debugfs_create_file("validate", 0400, dir, pool, &validate_fops);
+	pool->debugfs_slabs = debugfs_create_dir("slabs", dir);
+}
+
+void respool_debugfs_init(void)
+{
+	root = debugfs_create_dir("respool", NULL);
+}
+
+void respool_debugfs_exit(void)
+{
+	debugfs_remove(root);
+}

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * respool.ko: the parameter, what is made of it at load, and the way back.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/err.h>
+#include <linux/kernel.h>
+#include <linux/module.h>
+#include <linux/mm.h>
+#include <linux/overflow.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "buddy/debugfs.h"
+#include "buddy/pool.h"
+
+static char *pools = "main:64M";
+module_param(pools, charp, 0444);
+MODULE_PARM_DESC(pools,
+		 "Pools as NAME:SIZE[@PHYS][,...]: SIZE in bytes, or with suffix K, M or G, whole pages; PHYS a region reserved at boot, else system memory is set aside (default main:64M)");
+
+static struct respool_spec *specs;
+static struct respool_pool **live;
+static unsigned int nr_pools;
+
+/* Parameters: read as a whole, checked as a whole, before anything is taken */
+
+static int refuse(const char *item, int error, const char *reason)
+{
+	pr_err("pools=: '%s' refused: %s\n", item, reason);
+	return error;
+}
+
+/* A number, decimal or 0x, with at most one suffix and nothing behind it. */
+static int parse_bytes(const char *text, u64 *bytes)
+{
+	char digits[24];
+	size_t len = strlen(text);
+	unsigned int shift = 0;
+	int error;
+
+	if (!len || len >= sizeof(digits))
+		return -EINVAL;
+	strscpy(digits, text, sizeof(digits));
+	switch (digits[len - 1]) {
+	case 'G': case 'g':
+		shift += 10;
+		fallthrough;
+	case 'M': case 'm':
+		shift += 10;
+		fallthrough;
+	case 'K': case 'k':
+		shift += 10;
+		digits[len - 1] = '\0';
+	}
+	error = kstrtou64(digits, 0, bytes);
+	if (error)
+		return error;
+	return check_shl_overflow(*bytes, shift, bytes) ? -ERANGE : 0;
+}
+
+static int parse_size(struct respool_spec *spec, const char *text, const char *item)
+{
+	u64 bytes;
+	int error = parse_bytes(text, &bytes);
+
+	if (error == -ERANGE)
+		return refuse(item, error, "its size does not fit in 64 bits");
+	if (error)
+		return refuse(item, error, "its size is not a number with suffix K, M or G");
+	if (!bytes)
+		return refuse(item, -EINVAL, "its size is zero");
+	if (!PAGE_ALIGNED(bytes))
+		return refuse(item, -EINVAL, "its size is not a multiple of the page size");
+	if (bytes >> PAGE_SHIFT > 1ULL << (RESPOOL_NR_ORDERS - 1))
+		return refuse(item, -ERANGE, "its size is more than 2^32 pages");
+	spec->nr_pages = bytes >> PAGE_SHIFT;
+	return 0;
+}
+
+static int parse_base(struct respool_spec *spec, const char *text, const char *item)
+{
+	u64 base, end;
+
+	if (parse_bytes(text, &base))
+		return refuse(item, -EINVAL, "its address is not a number");
+	if (!PAGE_ALIGNED(base))
+		return refuse(item, -EINVAL, "its address is not a multiple of the page size");
+	if (check_add_overflow(base, (u64)spec->nr_pages << PAGE_SHIFT, &end) ||
+	    end - 1 > PHYS_ADDR_MAX)
+		return refuse(item, -ERANGE, "it ends beyond the last address");
+	spec->region = true;
+	spec->base = base;
+	return 0;
+}
+
+/* NAME:SIZE[@PHYS] */
+static int parse_item(struct respool_spec *spec, const char *item)
+{
+	char *copy = kstrdup(item, GFP_KERNEL), *size, *base;
+	int error;
+
+	if (!copy)
+		return -ENOMEM;
+	error = -EINVAL;
+	size = strchr(copy, ':');
+	if (!size) {
+		refuse(item, error, "not of the form NAME:SIZE[@PHYS]");
+		goto out;
+	}
+	*size++ = '\0';
+	base = strchr(size, '@');
+	if (base)
+		*base++ = '\0';
+	if (!respool_name_valid(copy)) {
+		refuse(item, error, "a name is 1 to 31 characters of a-z, A-Z, 0-9, '_', '.', '-'");
+		goto out;
+	}
+	strscpy(spec->name, copy, sizeof(spec->name));
+	error = parse_size(spec, size, item);
+	if (!error && base)
+		error = parse_base(spec, base, item);
+out:
+	kfree(copy);
+	return error;
+}
+
+static int compare_specs(const struct respool_spec *a, const struct respool_spec *b)
+{
+	if (!strcmp(a->name, b->name))
+		return refuse(a->name, -EEXIST, "two pools have this name");
+	if (a->region && b->region && a->base < b->base + ((u64)b->nr_pages << PAGE_SHIFT) &&
+	    b->base < a->base + ((u64)a->nr_pages << PAGE_SHIFT))
+		return refuse(a->name, -EINVAL, "its region overlaps that of another pool");
+	return 0;
+}
+
+static int check_specs(void)
+{
+	unsigned int i, j;
+	int error = 0;
+
+	for (i = 0; i < nr_pools && !error; i++) {
+		for (j = 0; j < i && !error; j++)
+			error = compare_specs(&specs[i], &specs[j]);
+		if (!error)
+			error = respool_backing_check(&specs[i]);
+	}
+	return error;
+}
+
+static int parse_pools(void)
+{
+	char *copy = kstrdup(pools, GFP_KERNEL), *rest = copy, *item;
+	int error = 0;
+
+	if (!copy)
+		return -ENOMEM;
+	while (!error && (item = strsep(&rest, ",")))
+		error = parse_item(&specs[nr_pools++], item);
+	kfree(copy);
+	return error;
+}
+
+static unsigned int count_items(void)
+{
+	unsigned int items = 1;
+	const char *c;
+
+	for (c = pools; *c; c++)
+		items += *c == ',';
+	return items;
+}
+
+/* Load and unload */
+
+static void destroy_pools(void)
+{
+	unsigned int i = nr_pools;
+
+	while (i--) {
+		if (!live[i])
+			continue;
+		respool_pool_withdraw(live[i]);
+		respool_pool_destroy(live[i]);
+	}
+}
+
+static int create_pools(void)
+{
+	struct respool_pool *pool;
+	unsigned int i;
+
+	for (i = 0; i < nr_pools; i++) {
+		pool = respool_pool_create(&specs[i]);
+		if (IS_ERR(pool))
+			return PTR_ERR(pool);
+		live[i] = pool;
+		respool_debugfs_add_pool(pool);
+		respool_pool_publish(pool);
+		pr_info("pool %s: %lu pages at %pa, %s struct pages, largest order %u\n",
+			pool->spec.name, pool->backing.nr_pages, &pool->backing.base,
+			pool->backing.has_pages ? "with" : "without", pool->buddy.max_order);
+	}
+	return 0;
+}
+
+static int __init respool_init(void)
+{
+	unsigned int items = count_items();
+	int error = -ENOMEM;
+
+	specs = kcalloc(items, sizeof(*specs), GFP_KERNEL);
+	live = kcalloc(items, sizeof(*live), GFP_KERNEL);
+	if (!specs || !live)
+		goto err_free;
+	error = parse_pools();
+	if (!error)
+		error = check_specs();
+	if (error)
+		goto err_free;
+
+	respool_debugfs_init();
+	error = create_pools();
+	if (error)
+		goto err_pools;
+	kfree(specs);
+	return 0;
+
+err_pools:
+	respool_debugfs_exit();
+	destroy_pools();
+err_free:
+	kfree(live);
+	kfree(specs);
+	return error;
+}
+
+static void __exit respool_exit(void)
+{
+	respool_debugfs_exit();
+	destroy_pools();
+	kfree(live);
+}
+
+module_init(respool_init);
+module_exit(respool_exit);
+
+MODULE_AUTHOR("respool maintainers");
+MODULE_DESCRIPTION("Page and byte allocators over pools of reserved memory");
+MODULE_LICENSE("GPL");
