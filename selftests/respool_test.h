@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * Private ABI of the test driver: /dev/respool_test, made by respool_test.ko.
+ *
+ * It lets a test call the exported functions of respool from user space. It is
+ * not an interface for applications and may change with the tests.
+ *
+ * Terms. An open file has at most one pool, chosen once by OPEN, and up to
+ * RESPOOL_TEST_MAX_SLABS slabs on it. A *handle* names a block: an index the
+ * caller picks into a table whose length was given to OPEN. Closing the file
+ * frees every block, destroys the slabs and puts the pool.
+ *
+ * Threads. Calls on one file run in parallel; only OPEN and SLAB_CREATE are
+ * serialised. Two calls on one handle at one time: the second gets -EBUSY.
+ *
+ * Errors. An ioctl returns 0 or -1 with errno:
+ *
+ *   ENOTTY   no such ioctl
+ *   EINVAL   structure shorter than ever valid; unknown operation or flag; a
+ *            reserved field that is not zero; a value out of its range
+ *   E2BIG    bytes beyond the structure this driver knows are not zero
+ *   EFAULT   bad pointer
+ *   ENOENT   no such pool, slab or block, or no pool opened yet
+ *   EEXIST   handle in use, pool opened already, or slab name taken
+ *   EBUSY    handle in use by another call just now
+ *   ENOMEM   the allocator had nothing to give, or the driver no memory
+ *   EBADMSG  content is not what it must be; value tells where
+ *
+ * What a refused free answers is in linux/respool.h.
+ */
+#ifndef RESPOOL_TEST_H
+#define RESPOOL_TEST_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define RESPOOL_TEST_DEVICE		"/dev/respool_test"
+
+#define RESPOOL_TEST_NAME_LEN		32	/* terminating zero included */
+#define RESPOOL_TEST_MAX_HANDLES	0x400000
+#define RESPOOL_TEST_MAX_SLABS		4
+#define RESPOOL_TEST_NR_ORDERS		33
+#define RESPOOL_TEST_NR_REFUSALS	10	/* enum respool_refusal */
+
+/**
+ * struct respool_test_info - INFO: what a pool is.
+ * @name: in: name of the pool
+ * @pages: out: pages in the pool
+ * @page_size: out: bytes in a page
+ * @max_order: out: largest order the empty pool can serve
+ */
+struct respool_test_info {
+	char name[RESPOOL_TEST_NAME_LEN];
+	__u64 pages;
+	__u32 page_size;
+	__u32 max_order;
+};
+
+/**
+ * struct respool_test_open - OPEN: choose this file's pool.
+ * @name: in: name of the pool
+ * @nr_handles: in: length of the handle table, 1..RESPOOL_TEST_MAX_HANDLES
+ * @__reserved: in: zero
+ */
+struct respool_test_open {
+	char name[RESPOOL_TEST_NAME_LEN];
+	__u32 nr_handles;
+	__u32 __reserved;
+};
+
+/**
+ * struct respool_test_slab - SLAB_CREATE: a byte allocator on this file's pool.
+ * @name: in: name of the slab
+ * @slab: out: its number, 0..RESPOOL_TEST_MAX_SLABS - 1
+ * @__reserved: in: zero
+ */
+struct respool_test_slab {
+	char name[RESPOOL_TEST_NAME_LEN];
+	__u32 slab;
+	__u32 __reserved;
+};
+
+/**
+ * enum respool_test_opcode - What one operation does.
+ * @RESPOOL_TEST_ALLOC_PAGES: respool_alloc_pages() of order @size
+ * @RESPOOL_TEST_ALLOC_EXACT: respool_alloc_exact() of @size pages
+ * @RESPOOL_TEST_ALLOC: respool_alloc() of @size bytes
+ * @RESPOOL_TEST_ALLOC_ALIGNED: respool_alloc_aligned() of @size bytes at @align
+ * @RESPOOL_TEST_REALLOC: respool_realloc() of the block to @size bytes; the
+ *	block stays as it was if that fails
+ * @RESPOOL_TEST_FREE: free the block, whatever made it
+ * @RESPOOL_TEST_USABLE: @value becomes the bytes that may be used
+ * @RESPOOL_TEST_FILL: write the pattern of @seed into all usable bytes
+ * @RESPOOL_TEST_VERIFY: look for the pattern of @seed in the first @size
+ *	bytes, or in all usable bytes if @size is 0
+ * @RESPOOL_TEST_VERIFY_ZERO: look for zeros, likewise
+ * @RESPOOL_TEST_TRANSLATE: take each page of the block from virtual address to
+ *	physical address and struct page and back; @value becomes the number of
+ *	pages that have a struct page
+ * @RESPOOL_TEST_NR_OPS: number of operations
+ *
+ * Each that makes or moves a block sets @value to its physical address. EBADMSG
+ * sets it to the offset of the first wrong byte (TRANSLATE: of its page).
+ */
+enum respool_test_opcode {
+	RESPOOL_TEST_ALLOC_PAGES,
+	RESPOOL_TEST_ALLOC_EXACT,
+	RESPOOL_TEST_ALLOC,
+	RESPOOL_TEST_ALLOC_ALIGNED,
+	RESPOOL_TEST_REALLOC,
+	RESPOOL_TEST_FREE,
+	RESPOOL_TEST_USABLE,
+	RESPOOL_TEST_FILL,
+	RESPOOL_TEST_VERIFY,
+	RESPOOL_TEST_VERIFY_ZERO,
+	RESPOOL_TEST_TRANSLATE,
+	RESPOOL_TEST_NR_OPS,
+};
+
+/* Ask for zeroed memory. */
+#define RESPOOL_TEST_ZERO	0x1
+/*
+ * Fill all usable bytes with the pattern of @seed after making a block; verify
+ * what was filled before freeing it, and what must survive after moving it.
+ */
+#define RESPOOL_TEST_CHECK	0x2
+/* Make the call in interrupt context, on another CPU if there is one. */
+#define RESPOOL_TEST_IN_IRQ	0x4
+#define RESPOOL_TEST_FLAGS	(RESPOOL_TEST_ZERO | RESPOOL_TEST_CHECK | RESPOOL_TEST_IN_IRQ)
+
+/**
+ * struct respool_test_op - OP: one operation, or an element of a BATCH.
+ * @op: in: &enum respool_test_opcode
+ * @flags: in: RESPOOL_TEST_ZERO, _CHECK, _IN_IRQ
+ * @handle: in: names the block
+ * @slab: in: for ALLOC and ALLOC_ALIGNED; zero otherwise
+ * @size: in: bytes, pages or order
+ * @align: in: for ALLOC_ALIGNED; zero otherwise
+ * @seed: in: pattern to fill or verify
+ * @value: out: see &enum respool_test_opcode
+ * @error: out: 0 or a negative errno; OP returns it, too
+ * @ns: out: nanoseconds the call into respool took
+ */
+struct respool_test_op {
+	__u32 op;
+	__u32 flags;
+	__u32 handle;
+	__u32 slab;
+	__u64 size;
+	__u64 align;
+	__u64 seed;
+	__u64 value;
+	__s32 error;
+	__u32 ns;
+};
+
+/**
+ * struct respool_test_batch - BATCH: run operations one after another.
+ * @ops: in: address of an array of struct respool_test_op, each written back
+ * @nr_ops: in: its length
+ * @done: out: operations that were run; fewer than @nr_ops after a signal
+ * @failed: out: those of @done that have an @error
+ * @max_ns: out: longest single call into respool
+ * @total_ns: out: sum of all calls into respool
+ *
+ * Failed operations do not end the batch.
+ */
+struct respool_test_batch {
+	__u64 ops;
+	__u32 nr_ops;
+	__u32 done;
+	__u32 failed;
+	__u32 max_ns;
+	__u64 total_ns;
+};
+
+/* One row of struct respool_test_pool_stats: struct respool_order_stats. */
+struct respool_test_order_stats {
+	__u64 free_blocks;
+	__u64 allocated_blocks;
+	__u64 cached_blocks;
+	__u64 allocations;
+	__u64 failures;
+};
+
+/* POOL_STATS: out: struct respool_stats of this file's pool. */
+struct respool_test_pool_stats {
+	__u64 pages;
+	__u64 free_pages;
+	__u64 allocated_pages;
+	__u64 cached_pages;
+	__u64 reserved_pages;
+	__u64 bad_pages;
+	__u64 peak_allocated_pages;
+	__u64 free_regions;
+	__u64 regions;
+	__u64 allocations;
+	__u64 frees;
+	__u64 failures;
+	__u64 refusals[RESPOOL_TEST_NR_REFUSALS];
+	__u32 max_order;
+	__s32 largest_free_order;
+	struct respool_test_order_stats order[RESPOOL_TEST_NR_ORDERS];
+};
+
+/* SLAB_STATS: in: @slab; out: struct respool_slab_stats of that slab. */
+struct respool_test_slab_stats {
+	__u32 slab;
+	__u32 __reserved;
+	__u64 held_pages;
+	__u64 runs;
+	__u64 empty_runs;
+	__u64 live_blocks;
+	__u64 live_bytes;
+	__u64 free_blocks;
+	__u64 free_bytes;
+	__u64 overhead_bytes;
+	__u64 largest_free;
+	__u64 peak_held_pages;
+	__u64 peak_live_bytes;
+	__u64 allocations;
+	__u64 frees;
+	__u64 reallocs;
+	__u64 reallocs_in_place;
+	__u64 failures;
+	__u64 splits;
+	__u64 coalesces;
+	__u64 runs_taken;
+	__u64 runs_returned;
+	__u64 refusals[RESPOOL_TEST_NR_REFUSALS];
+};
+
+/* Target of VALIDATE that is the pool, not one of the slabs. */
+#define RESPOOL_TEST_POOL	(~0U)
+
+/**
+ * struct respool_test_validate - VALIDATE: check every invariant.
+ * @target: in: number of a slab, or RESPOOL_TEST_POOL
+ * @result: out: 0, or a negative errno if an invariant is broken
+ * @why: out: the first one that is
+ */
+struct respool_test_validate {
+	__u32 target;
+	__s32 result;
+	char why[120];
+};
+
+/**
+ * enum respool_test_call - The calls that take an address from their caller.
+ * @RESPOOL_TEST_CALL_FREE_PAGES: respool_free_pages()
+ * @RESPOOL_TEST_CALL_FREE_BLOCK: respool_free_block()
+ * @RESPOOL_TEST_CALL_FREE: respool_free()
+ * @RESPOOL_TEST_CALL_REALLOC: respool_realloc(), to 1 byte
+ * @RESPOOL_TEST_CALL_USABLE: respool_usable_size()
+ * @RESPOOL_TEST_NR_CALLS: number of calls
+ */
+enum respool_test_call {
+	RESPOOL_TEST_CALL_FREE_PAGES,
+	RESPOOL_TEST_CALL_FREE_BLOCK,
+	RESPOOL_TEST_CALL_FREE,
+	RESPOOL_TEST_CALL_REALLOC,
+	RESPOOL_TEST_CALL_USABLE,
+	RESPOOL_TEST_NR_CALLS,
+};
+
+/**
+ * enum respool_test_mistake - The wrong address such a call is given.
+ * @RESPOOL_TEST_FREED: the block's, after it was freed; the handle is gone
+ * @RESPOOL_TEST_OFFSET: the block's plus @value, 0 < @value < usable bytes
+ * @RESPOOL_TEST_ORDER: the block's, with order @value, not its own
+ * @RESPOOL_TEST_OUTSIDE: memory of the driver that is in no pool
+ * @RESPOOL_TEST_SLAB: the block's, with slab @slab, not its own
+ * @RESPOOL_TEST_NR_MISTAKES: number of mistakes
+ */
+enum respool_test_mistake {
+	RESPOOL_TEST_FREED,
+	RESPOOL_TEST_OFFSET,
+	RESPOOL_TEST_ORDER,
+	RESPOOL_TEST_OUTSIDE,
+	RESPOOL_TEST_SLAB,
+	RESPOOL_TEST_NR_MISTAKES,
+};
+
+/**
+ * struct respool_test_misuse - MISUSE: make a mistake on purpose.
+ * @call: in: &enum respool_test_call
+ * @mistake: in: &enum respool_test_mistake
+ * @handle: in: a block of this file
+ * @slab: in: slab to name to the calls that take one
+ * @value: in: see &enum respool_test_mistake
+ * @result: out: what the call returned: an errno of a free, -ENOMEM for the
+ *	NULL of a realloc, bytes of a usable size
+ * @__reserved: in: zero
+ *
+ * Requests for too much, for nothing or with a bad alignment need no ioctl of
+ * their own: OP passes any size and alignment on.
+ *
+ * RESPOOL_TEST_FREED is only safe while nothing else uses the pool, for the
+ * address could be somebody else's block by the second free.
+ */
+struct respool_test_misuse {
+	__u32 call;
+	__u32 mistake;
+	__u32 handle;
+	__u32 slab;
+	__u64 value;
+	__s32 result;
+	__u32 __reserved;
+};
+
+#define RESPOOL_TEST_IOC_MAGIC		0xBC
+
+#define RESPOOL_TEST_IOC_INFO \
+	_IOWR(RESPOOL_TEST_IOC_MAGIC, 0, struct respool_test_info)
+#define RESPOOL_TEST_IOC_OPEN \
+	_IOWR(RESPOOL_TEST_IOC_MAGIC, 1, struct respool_test_open)
+#define RESPOOL_TEST_IOC_SLAB_CREATE \
+	_IOWR(RESPOOL_TEST_IOC_MAGIC, 2, struct respool_test_slab)
+#define RESPOOL_TEST_IOC_OP \
+	_IOWR(RESPOOL_TEST_IOC_MAGIC, 3, struct respool_test_op)
+#define RESPOOL_TEST_IOC_BATCH \
+	_IOWR(RESPOOL_TEST_IOC_MAGIC, 4, struct respool_test_batch)
+#define RESPOOL_TEST_IOC_POOL_STATS \
+	_IOWR(RESPOOL_TEST_IOC_MAGIC, 5, struct respool_test_pool_stats)
+#define RESPOOL_TEST_IOC_SLAB_STATS \
+	_IOWR(RESPOOL_TEST_IOC_MAGIC, 6, struct respool_test_slab_stats)
+#define RESPOOL_TEST_IOC_VALIDATE \
+	_IOWR(RESPOOL_TEST_IOC_MAGIC, 7, struct respool_test_validate)
+#define RESPOOL_TEST_IOC_MISUSE \
+	_IOWR(RESPOOL_TEST_IOC_MAGIC, 8, struct respool_test_misuse)
+
+#endif /* RESPOOL_TEST_H */

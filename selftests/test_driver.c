@@ -1,0 +1,1024 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /dev/respool_test: lets the selftests call respool from user space.
+ *
+ * It owns the blocks, slabs and pool account of each open file and frees them
+ * at close. It promises that no input makes it call respool in a way that
+ * could harm another user of the pool; the one exception is stated at struct
+ * respool_test_misuse. It includes public headers only. The ABI, its terms and
+ * its errors are in respool_test.h.
+ *
+ * Concurrency. test_file::lock serialises OPEN and SLAB_CREATE, which publish
+ * what they made with a release store. Everything else runs without a lock:
+ * each block has a state that a call moves from LIVE (or NONE) to BUSY while it
+ * works on the block, so that no two calls ever hold one block.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/atomic.h>
+#include <linux/cpumask.h>
+#include <linux/fs.h>
+#include <linux/ktime.h>
+#include <linux/log2.h>
+#include <linux/miscdevice.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/nospec.h>
+#include <linux/respool.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/smp.h>
+#include <linux/uaccess.h>
+
+#include "respool_test.h"
+
+enum block_state {
+	BLOCK_NONE,	/* the handle is free */
+	BLOCK_BUSY,	/* one call owns the block and every field below */
+	BLOCK_LIVE,
+};
+
+enum block_kind {
+	BLOCK_PAGES,	/* of respool_alloc_pages() */
+	BLOCK_EXACT,	/* of respool_alloc_exact() */
+	BLOCK_BYTES,	/* of a slab */
+};
+
+struct block {
+	atomic_t state;
+	u8 kind;
+	u8 slab;	/* of BLOCK_BYTES */
+	void *addr;
+	size_t size;	/* bytes asked for */
+	size_t filled;	/* leading bytes that hold the pattern of seed */
+	u64 seed;
+};
+
+struct test_file {
+	struct mutex lock;			/* OPEN and SLAB_CREATE */
+	struct respool *pool;			/* set once, read with acquire */
+	struct respool_slab *slab[RESPOOL_TEST_MAX_SLABS];	/* likewise */
+	struct block *blocks;			/* constant once pool is set */
+	u32 nr_blocks;				/* likewise */
+};
+
+static struct respool *file_pool(struct test_file *file)
+{
+	/* Pairs with open_pool(): the block table is there if the pool is. */
+	return smp_load_acquire(&file->pool);
+}
+
+static struct respool_slab *file_slab(struct test_file *file, u32 slab)
+{
+	if (slab >= RESPOOL_TEST_MAX_SLABS)
+		return NULL;
+	slab = array_index_nospec(slab, RESPOOL_TEST_MAX_SLABS);
+	/* Pairs with create_slab(). */
+	return smp_load_acquire(&file->slab[slab]);
+}
+
+/* Become the only user of a block that is in state @from. */
+static struct block *claim_block(struct test_file *file, u32 handle, enum block_state from)
+{
+	struct block *block;
+	int state;
+
+	if (!file_pool(file) || handle >= file->nr_blocks)
+		return ERR_PTR(-ENOENT);
+
+	block = &file->blocks[array_index_nospec(handle, file->nr_blocks)];
+	state = atomic_cmpxchg_acquire(&block->state, from, BLOCK_BUSY);
+	if (state == from)
+		return block;
+	if (state == BLOCK_BUSY)
+		return ERR_PTR(-EBUSY);
+	return ERR_PTR(from == BLOCK_NONE ? -EEXIST : -ENOENT);
+}
+
+static void release_block(struct block *block, enum block_state to)
+{
+	atomic_set_release(&block->state, to);
+}
+
+static unsigned int block_order(const struct block *block)
+{
+	return ilog2(block->size >> PAGE_SHIFT);
+}
+
+static size_t usable_bytes(struct test_file *file, const struct block *block)
+{
+	if (block->kind == BLOCK_BYTES)
+		return respool_usable_size(file->slab[block->slab], block->addr);
+	return block->size;
+}
+
+static int free_block(struct test_file *file, const struct block *block)
+{
+	switch (block->kind) {
+	case BLOCK_PAGES:
+		return respool_free_pages(file->pool, block->addr, block_order(block));
+	case BLOCK_EXACT:
+		return respool_free_block(file->pool, block->addr);
+	default:
+		return respool_free(file->slab[block->slab], block->addr);
+	}
+}
+
+/* Content. */
+
+static u64 pattern_word(u64 seed, size_t index)
+{
+	return seed * 0x9e3779b97f4a7c15ULL + index * 0xc2b2ae3d27d4eb4fULL;
+}
+
+static void fill_pattern(void *addr, size_t bytes, u64 seed)
+{
+	size_t words = bytes / sizeof(u64);
+	u64 *word = addr;
+	u64 last;
+	size_t i;
+
+	for (i = 0; i < words; i++)
+		word[i] = pattern_word(seed, i);
+	last = pattern_word(seed, words);
+	memcpy(word + words, &last, bytes % sizeof(u64));
+}
+
+/* Offset of the first byte that is not the pattern's, @bytes if all are. */
+static size_t find_wrong_byte(const void *addr, size_t bytes, u64 seed)
+{
+	size_t words = bytes / sizeof(u64);
+	const u64 *word = addr;
+	const u8 *byte = addr;
+	u64 expected;
+	size_t i;
+
+	for (i = 0; i < words; i++)
+		if (word[i] != pattern_word(seed, i))
+			break;
+	expected = pattern_word(seed, i);
+	for (i *= sizeof(u64); i < bytes; i++)
+		if (byte[i] != ((u8 *)&expected)[i % sizeof(u64)])
+			break;
+	return i;
+}
+
+static int verify_pattern(const struct block *block, size_t bytes, u64 seed, u64 *wrong)
+{
+	size_t offset = find_wrong_byte(block->addr, bytes, seed);
+
+	if (offset == bytes)
+		return 0;
+	*wrong = offset;
+	return -EBADMSG;
+}
+
+static int verify_zero(const struct block *block, size_t bytes, u64 *wrong)
+{
+	void *found = memchr_inv(block->addr, 0, bytes);
+
+	if (!found)
+		return 0;
+	*wrong = found - block->addr;
+	return -EBADMSG;
+}
+
+static void fill_block(struct block *block, size_t bytes, u64 seed)
+{
+	fill_pattern(block->addr, bytes, seed);
+	block->filled = bytes;
+	block->seed = seed;
+}
+
+/*
+ * The one place that calls the allocator for an operation, so that what is
+ * measured and what can run in an interrupt are the call and nothing else.
+ */
+struct call {
+	struct test_file *file;
+	const struct respool_test_op *op;
+	const struct block *block;
+	struct respool_slab *slab;
+	gfp_t gfp;
+	void *addr;		/* answer of an allocation */
+	int error;		/* answer of a free */
+	u64 ns;
+};
+
+static void call_respool(void *data)
+{
+	struct call *call = data;
+	const struct respool_test_op *op = call->op;
+	struct respool *pool = call->file->pool;
+	u64 start = ktime_get_ns();
+
+	switch (op->op) {
+	case RESPOOL_TEST_ALLOC_PAGES:
+		call->addr = respool_alloc_pages(pool, op->size, call->gfp);
+		break;
+	case RESPOOL_TEST_ALLOC_EXACT:
+		call->addr = respool_alloc_exact(pool, op->size, call->gfp);
+		break;
+	case RESPOOL_TEST_ALLOC:
+		call->addr = respool_alloc(call->slab, op->size, call->gfp);
+		break;
+	case RESPOOL_TEST_ALLOC_ALIGNED:
+		call->addr = respool_alloc_aligned(call->slab, op->size, op->align, call->gfp);
+		break;
+	case RESPOOL_TEST_REALLOC:
+		call->addr = respool_realloc(call->slab, call->block->addr, op->size, call->gfp);
+		break;
+	case RESPOOL_TEST_FREE:
+		call->error = free_block(call->file, call->block);
+		break;
+	}
+	call->ns = ktime_get_ns() - start;
+}
+
+static void call_in_irq(struct call *call)
+{
+	unsigned int cpu = get_cpu();
+	unsigned int other = cpumask_any_but(cpu_online_mask, cpu);
+
+	call->gfp = GFP_ATOMIC | (call->gfp & __GFP_ZERO);
+	smp_call_function_single(other < nr_cpu_ids ? other : cpu, call_respool, call, true);
+	put_cpu();
+}
+
+static void run_call(struct call *call, struct respool_test_op *op)
+{
+	call->op = op;
+	call->gfp = GFP_KERNEL | (op->flags & RESPOOL_TEST_ZERO ? __GFP_ZERO : 0);
+	if (op->flags & RESPOOL_TEST_IN_IRQ)
+		call_in_irq(call);
+	else
+		call_respool(call);
+	op->ns = min_t(u64, call->ns, U32_MAX);
+}
+
+/* Operations. */
+
+static size_t made_bytes(const struct respool_test_op *op)
+{
+	switch (op->op) {
+	case RESPOOL_TEST_ALLOC_PAGES:
+		return PAGE_SIZE << op->size;
+	case RESPOOL_TEST_ALLOC_EXACT:
+		return op->size << PAGE_SHIFT;
+	default:
+		return op->size;
+	}
+}
+
+static enum block_kind made_kind(const struct respool_test_op *op)
+{
+	switch (op->op) {
+	case RESPOOL_TEST_ALLOC_PAGES:
+		return BLOCK_PAGES;
+	case RESPOOL_TEST_ALLOC_EXACT:
+		return BLOCK_EXACT;
+	default:
+		return BLOCK_BYTES;
+	}
+}
+
+/*
+ * Answer for a block just made or moved. If asked to, see that its @kept
+ * leading bytes survived the move or that it is zeroed, then fill all of it.
+ */
+static int settle_block(struct test_file *file, struct block *block, size_t kept,
+			struct respool_test_op *op)
+{
+	size_t usable;
+	int error;
+
+	op->value = respool_virt_to_phys(file->pool, block->addr);
+	if (!(op->flags & RESPOOL_TEST_CHECK))
+		return 0;
+
+	usable = usable_bytes(file, block);
+	if (usable < block->size) {
+		op->value = usable;
+		return -EBADMSG;
+	}
+	error = verify_pattern(block, kept, block->seed, &op->value);
+	if (!error && !kept && (op->flags & RESPOOL_TEST_ZERO))
+		error = verify_zero(block, block->size, &op->value);
+	fill_block(block, usable, op->seed);
+	return error;
+}
+
+static int run_alloc(struct test_file *file, struct respool_test_op *op)
+{
+	struct call call = { .file = file };
+	struct block *block;
+	int error;
+
+	block = claim_block(file, op->handle, BLOCK_NONE);
+	if (IS_ERR(block))
+		return PTR_ERR(block);
+
+	error = -ENOENT;
+	block->kind = made_kind(op);
+	if (block->kind == BLOCK_BYTES) {
+		call.slab = file_slab(file, op->slab);
+		if (!call.slab)
+			goto err_release;
+	}
+
+	error = -ENOMEM;
+	run_call(&call, op);
+	if (!call.addr)
+		goto err_release;
+
+	block->slab = op->slab;
+	block->addr = call.addr;
+	block->size = made_bytes(op);
+	block->filled = 0;
+	error = settle_block(file, block, 0, op);
+	release_block(block, BLOCK_LIVE);
+	return error;
+
+err_release:
+	release_block(block, BLOCK_NONE);
+	return error;
+}
+
+static int realloc_block(struct test_file *file, struct block *block, struct respool_test_op *op)
+{
+	struct call call = { .file = file, .block = block };
+	size_t kept = min3(block->filled, block->size, (size_t)op->size);
+
+	if (block->kind != BLOCK_BYTES)
+		return -EINVAL;
+
+	call.slab = file->slab[block->slab];
+	run_call(&call, op);
+	if (!call.addr)
+		return -ENOMEM;
+
+	block->addr = call.addr;
+	block->size = op->size;
+	block->filled = kept;
+	return settle_block(file, block, kept, op);
+}
+
+static int run_realloc(struct test_file *file, struct respool_test_op *op)
+{
+	struct block *block = claim_block(file, op->handle, BLOCK_LIVE);
+	int error;
+
+	if (IS_ERR(block))
+		return PTR_ERR(block);
+	error = realloc_block(file, block, op);
+	release_block(block, BLOCK_LIVE);
+	return error;
+}
+
+static int run_free(struct test_file *file, struct respool_test_op *op)
+{
+	struct block *block = claim_block(file, op->handle, BLOCK_LIVE);
+	struct call call = { .file = file, .block = block };
+	int error = 0;
+
+	if (IS_ERR(block))
+		return PTR_ERR(block);
+
+	if (op->flags & RESPOOL_TEST_CHECK)
+		error = verify_pattern(block, block->filled, block->seed, &op->value);
+	run_call(&call, op);
+	release_block(block, call.error ? BLOCK_LIVE : BLOCK_NONE);
+	return call.error ?: error;
+}
+
+/* Do all helpers agree on the page at @addr, @phys being the only right answer? */
+static bool page_translates(struct respool *pool, void *addr, phys_addr_t phys, u64 *pages)
+{
+	struct page *page = respool_virt_to_page(pool, addr);
+
+	if (page && respool_page_to_virt(pool, page) != addr)
+		return false;
+	*pages += !!page;
+	return respool_contains(pool, addr) && respool_virt_to_phys(pool, addr) == phys &&
+	       respool_phys_to_virt(pool, phys) == addr;
+}
+
+static int translate_block(struct respool *pool, const struct block *block, size_t usable,
+			   u64 *value)
+{
+	phys_addr_t phys = respool_virt_to_phys(pool, block->addr);
+	u64 pages = 0;
+	size_t offset;
+
+	for (offset = 0; offset < usable; offset += PAGE_SIZE)
+		if (!page_translates(pool, block->addr + offset, phys + offset, &pages)) {
+			*value = offset;
+			return -EBADMSG;
+		}
+	*value = pages;
+	return 0;
+}
+
+static int look_at_block(struct test_file *file, struct block *block, struct respool_test_op *op)
+{
+	size_t usable = usable_bytes(file, block);
+	size_t bytes = op->size ?: usable;
+
+	if (!usable)
+		return -EUCLEAN;
+	if (bytes > usable)
+		return -EINVAL;
+
+	switch (op->op) {
+	case RESPOOL_TEST_USABLE:
+		op->value = usable;
+		return 0;
+	case RESPOOL_TEST_FILL:
+		fill_block(block, usable, op->seed);
+		return 0;
+	case RESPOOL_TEST_VERIFY:
+		return verify_pattern(block, bytes, op->seed, &op->value);
+	case RESPOOL_TEST_VERIFY_ZERO:
+		return verify_zero(block, bytes, &op->value);
+	case RESPOOL_TEST_TRANSLATE:
+		if (block->kind == BLOCK_BYTES)
+			return -EINVAL;
+		return translate_block(file->pool, block, usable, &op->value);
+	}
+	return -EINVAL;
+}
+
+static int run_look(struct test_file *file, struct respool_test_op *op)
+{
+	struct block *block = claim_block(file, op->handle, BLOCK_LIVE);
+	int error;
+
+	if (IS_ERR(block))
+		return PTR_ERR(block);
+	error = look_at_block(file, block, op);
+	release_block(block, BLOCK_LIVE);
+	return error;
+}
+
+/* What each operation understands; slab, size and align are zero otherwise. */
+static const struct op_info {
+	int (*run)(struct test_file *file, struct respool_test_op *op);
+	u32 flags;
+	u64 max_size;
+	u64 max_align;
+	u32 max_slab;
+} op_info[RESPOOL_TEST_NR_OPS] = {
+	[RESPOOL_TEST_ALLOC_PAGES]   = { run_alloc, RESPOOL_TEST_FLAGS, UINT_MAX },
+	[RESPOOL_TEST_ALLOC_EXACT]   = { run_alloc, RESPOOL_TEST_FLAGS, ULONG_MAX },
+	[RESPOOL_TEST_ALLOC]	     = { run_alloc, RESPOOL_TEST_FLAGS, SIZE_MAX, 0, U32_MAX },
+	[RESPOOL_TEST_ALLOC_ALIGNED] = { run_alloc, RESPOOL_TEST_FLAGS, SIZE_MAX, SIZE_MAX,
+					 U32_MAX },
+	[RESPOOL_TEST_REALLOC]	     = { run_realloc, RESPOOL_TEST_FLAGS, SIZE_MAX },
+	[RESPOOL_TEST_FREE]	     = { run_free, RESPOOL_TEST_CHECK | RESPOOL_TEST_IN_IRQ },
+	[RESPOOL_TEST_USABLE]	     = { run_look },
+	[RESPOOL_TEST_FILL]	     = { run_look },
+	[RESPOOL_TEST_VERIFY]	     = { run_look, 0, SIZE_MAX },
+	[RESPOOL_TEST_VERIFY_ZERO]   = { run_look, 0, SIZE_MAX },
+	[RESPOOL_TEST_TRANSLATE]     = { run_look },
+};
+
+static bool op_valid(const struct op_info *info, const struct respool_test_op *op)
+{
+	return !(op->flags & ~info->flags) && op->size <= info->max_size &&
+	       op->align <= info->max_align && op->slab <= info->max_slab;
+}
+
+static int run_op(struct test_file *file, struct respool_test_op *op)
+{
+	const struct op_info *info;
+
+	op->value = 0;
+	op->error = -EINVAL;
+	op->ns = 0;
+	if (op->op >= RESPOOL_TEST_NR_OPS)
+		return op->error;
+
+	info = &op_info[array_index_nospec(op->op, RESPOOL_TEST_NR_OPS)];
+	if (op_valid(info, op))
+		op->error = info->run(file, op);
+	return op->error;
+}
+
+/* Ioctls. */
+
+static bool name_terminated(const char name[RESPOOL_TEST_NAME_LEN])
+{
+	return strnlen(name, RESPOOL_TEST_NAME_LEN) < RESPOOL_TEST_NAME_LEN;
+}
+
+static int ioctl_info(struct test_file *file, void *arg)
+{
+	struct respool_test_info *info = arg;
+	struct respool *pool;
+
+	if (!name_terminated(info->name))
+		return -EINVAL;
+	pool = respool_get(info->name);
+	if (IS_ERR(pool))
+		return PTR_ERR(pool);
+
+	info->pages = respool_nr_pages(pool);
+	info->page_size = PAGE_SIZE;
+	info->max_order = respool_max_order(pool);
+	respool_put(pool);
+	return 0;
+}
+
+static int open_pool(struct test_file *file, const struct respool_test_open *open)
+{
+	char owner[RESPOOL_NAME_LEN];
+	struct respool *pool;
+
+	if (file->pool)
+		return -EEXIST;
+
+	file->blocks = kvcalloc(open->nr_handles, sizeof(*file->blocks), GFP_KERNEL_ACCOUNT);
+	if (!file->blocks)
+		return -ENOMEM;
+	file->nr_blocks = open->nr_handles;
+
+	scnprintf(owner, sizeof(owner), "test:%s/%d", current->comm, task_pid_nr(current));
+	pool = respool_get_as(open->name, owner);
+	if (IS_ERR(pool)) {
+		kvfree(file->blocks);
+		file->blocks = NULL;
+		return PTR_ERR(pool);
+	}
+	/* Pairs with file_pool(): publishes the block table, too. */
+	smp_store_release(&file->pool, pool);
+	return 0;
+}
+
+static int ioctl_open(struct test_file *file, void *arg)
+{
+	const struct respool_test_open *open = arg;
+	int error;
+
+	if (open->__reserved || !name_terminated(open->name) || !open->nr_handles ||
+	    open->nr_handles > RESPOOL_TEST_MAX_HANDLES)
+		return -EINVAL;
+
+	mutex_lock(&file->lock);
+	error = open_pool(file, open);
+	mutex_unlock(&file->lock);
+	return error;
+}
+
+static int create_slab(struct test_file *file, struct respool_test_slab *create)
+{
+	struct respool_slab *slab;
+	u32 i;
+
+	if (!file->pool)
+		return -ENOENT;
+	for (i = 0; i < RESPOOL_TEST_MAX_SLABS && file->slab[i]; i++)
+		;
+	if (i == RESPOOL_TEST_MAX_SLABS)
+		return -ENOMEM;
+
+	slab = respool_slab_create(file->pool, create->name);
+	if (IS_ERR(slab))
+		return PTR_ERR(slab);
+	create->slab = i;
+	/* Pairs with file_slab(). */
+	smp_store_release(&file->slab[i], slab);
+	return 0;
+}
+
+static int ioctl_slab_create(struct test_file *file, void *arg)
+{
+	struct respool_test_slab *create = arg;
+	int error;
+
+	create->slab = 0;
+	if (create->__reserved || !name_terminated(create->name))
+		return -EINVAL;
+
+	mutex_lock(&file->lock);
+	error = create_slab(file, create);
+	mutex_unlock(&file->lock);
+	return error;
+}
+
+static int ioctl_op(struct test_file *file, void *arg)
+{
+	return run_op(file, arg);
+}
+
+#define BATCH_CHUNK	64	/* operations copied in and out at a time */
+
+static void run_chunk(struct test_file *file, struct respool_test_batch *batch,
+		      struct respool_test_op *ops, u32 nr_ops)
+{
+	u32 i;
+
+	for (i = 0; i < nr_ops; i++) {
+		batch->failed += !!run_op(file, &ops[i]);
+		batch->max_ns = max(batch->max_ns, ops[i].ns);
+		batch->total_ns += ops[i].ns;
+	}
+	batch->done += nr_ops;
+}
+
+static int ioctl_batch(struct test_file *file, void *arg)
+{
+	struct respool_test_batch *batch = arg;
+	struct respool_test_op __user *uops = u64_to_user_ptr(batch->ops);
+	struct respool_test_op *ops;
+	int error = 0;
+
+	batch->done = 0;
+	batch->failed = 0;
+	batch->max_ns = 0;
+	batch->total_ns = 0;
+
+	ops = kmalloc_array(BATCH_CHUNK, sizeof(*ops), GFP_KERNEL);
+	if (!ops)
+		return -ENOMEM;
+
+	while (batch->done < batch->nr_ops && !signal_pending(current)) {
+		u32 first = batch->done;
+		u32 n = min_t(u32, batch->nr_ops - first, BATCH_CHUNK);
+
+		error = -EFAULT;
+		if (copy_from_user(ops, uops + first, n * sizeof(*ops)))
+			break;
+		run_chunk(file, batch, ops, n);
+		if (copy_to_user(uops + first, ops, n * sizeof(*ops)))
+			break;
+		error = 0;
+		cond_resched();
+	}
+	kfree(ops);
+	return error;
+}
+
+static void copy_pool_stats(struct respool_test_pool_stats *to, const struct respool_stats *from)
+{
+	unsigned int i;
+
+	to->pages = from->pages;
+	to->free_pages = from->free_pages;
+	to->allocated_pages = from->allocated_pages;
+	to->cached_pages = from->cached_pages;
+	to->reserved_pages = from->reserved_pages;
+	to->bad_pages = from->bad_pages;
+	to->peak_allocated_pages = from->peak_allocated_pages;
+	to->free_regions = from->free_regions;
+	to->regions = from->regions;
+	to->allocations = from->allocations;
+	to->frees = from->frees;
+	to->failures = from->failures;
+	for (i = 0; i < RESPOOL_NR_REFUSALS; i++)
+		to->refusals[i] = from->refusals[i];
+	to->max_order = from->max_order;
+	to->largest_free_order = from->largest_free_order;
+	for (i = 0; i < RESPOOL_NR_ORDERS; i++) {
+		to->order[i].free_blocks = from->order[i].free_blocks;
+		to->order[i].allocated_blocks = from->order[i].allocated_blocks;
+		to->order[i].cached_blocks = from->order[i].cached_blocks;
+		to->order[i].allocations = from->order[i].allocations;
+		to->order[i].failures = from->order[i].failures;
+	}
+}
+
+static int ioctl_pool_stats(struct test_file *file, void *arg)
+{
+	struct respool_stats *stats;
+
+	if (!file_pool(file))
+		return -ENOENT;
+	stats = kzalloc(sizeof(*stats), GFP_KERNEL);
+	if (!stats)
+		return -ENOMEM;
+	respool_stats(file->pool, stats);
+	copy_pool_stats(arg, stats);
+	kfree(stats);
+	return 0;
+}
+
+static void copy_slab_stats(struct respool_test_slab_stats *to,
+			    const struct respool_slab_stats *from)
+{
+	unsigned int i;
+
+	to->held_pages = from->held_pages;
+	to->runs = from->runs;
+	to->empty_runs = from->empty_runs;
+	to->live_blocks = from->live_blocks;
+	to->live_bytes = from->live_bytes;
+	to->free_blocks = from->free_blocks;
+	to->free_bytes = from->free_bytes;
+	to->overhead_bytes = from->overhead_bytes;
+	to->largest_free = from->largest_free;
+	to->peak_held_pages = from->peak_held_pages;
+	to->peak_live_bytes = from->peak_live_bytes;
+	to->allocations = from->allocations;
+	to->frees = from->frees;
+	to->reallocs = from->reallocs;
+	to->reallocs_in_place = from->reallocs_in_place;
+	to->failures = from->failures;
+	to->splits = from->splits;
+	to->coalesces = from->coalesces;
+	to->runs_taken = from->runs_taken;
+	to->runs_returned = from->runs_returned;
+	for (i = 0; i < RESPOOL_NR_REFUSALS; i++)
+		to->refusals[i] = from->refusals[i];
+}
+
+static int ioctl_slab_stats(struct test_file *file, void *arg)
+{
+	struct respool_test_slab_stats *reply = arg;
+	struct respool_slab_stats stats = {};
+	struct respool_slab *slab;
+
+	if (reply->__reserved)
+		return -EINVAL;
+	slab = file_slab(file, reply->slab);
+	if (!slab)
+		return -ENOENT;
+	respool_slab_stats(slab, &stats);
+	copy_slab_stats(reply, &stats);
+	return 0;
+}
+
+static int ioctl_validate(struct test_file *file, void *arg)
+{
+	struct respool_test_validate *validate = arg;
+	struct respool_slab *slab;
+
+	validate->result = 0;
+	memset(validate->why, 0, sizeof(validate->why));
+	if (!file_pool(file))
+		return -ENOENT;
+	if (validate->target == RESPOOL_TEST_POOL) {
+		validate->result = respool_validate(file->pool, validate->why,
+						    sizeof(validate->why));
+		return 0;
+	}
+	slab = file_slab(file, validate->target);
+	if (!slab)
+		return -ENOENT;
+	validate->result = respool_slab_validate(slab, validate->why, sizeof(validate->why));
+	return 0;
+}
+
+static bool takes_slab(u32 call)
+{
+	return call >= RESPOOL_TEST_CALL_FREE;
+}
+
+/*
+ * Is this a mistake at all? What passes here must be refused by respool; what
+ * might be a correct call on somebody's block must not pass.
+ */
+static bool is_mistake(struct test_file *file, const struct block *block,
+		       const struct respool_test_misuse *misuse)
+{
+	bool own_slab = block->kind == BLOCK_BYTES && misuse->slab == block->slab;
+	bool want_own = misuse->mistake != RESPOOL_TEST_SLAB;
+
+	if (takes_slab(misuse->call)) {
+		if (!file_slab(file, misuse->slab))
+			return false;
+		if (own_slab != want_own)
+			return false;
+	} else if (block->kind == BLOCK_BYTES || misuse->slab) {
+		return false;
+	}
+
+	switch (misuse->mistake) {
+	case RESPOOL_TEST_OFFSET:
+		return misuse->value && misuse->value < usable_bytes(file, block);
+	case RESPOOL_TEST_ORDER:
+		return misuse->call == RESPOOL_TEST_CALL_FREE_PAGES &&
+		       misuse->value <= UINT_MAX && misuse->value != block_order(block);
+	case RESPOOL_TEST_SLAB:
+		return takes_slab(misuse->call) && !misuse->value;
+	default:
+		return !misuse->value;
+	}
+}
+
+static int call_wrongly(struct test_file *file, const struct respool_test_misuse *misuse,
+			void *addr, unsigned int order)
+{
+	struct respool_slab *slab = file_slab(file, misuse->slab);
+
+	switch (misuse->call) {
+	case RESPOOL_TEST_CALL_FREE_PAGES:
+		return respool_free_pages(file->pool, addr, order);
+	case RESPOOL_TEST_CALL_FREE_BLOCK:
+		return respool_free_block(file->pool, addr);
+	case RESPOOL_TEST_CALL_FREE:
+		return respool_free(slab, addr);
+	case RESPOOL_TEST_CALL_REALLOC:
+		return respool_realloc(slab, addr, 1, GFP_KERNEL) ? 0 : -ENOMEM;
+	default:
+		return respool_usable_size(slab, addr);
+	}
+}
+
+/* Make the mistake; returns what becomes of the block. */
+static enum block_state make_mistake(struct test_file *file, struct block *block,
+				     struct respool_test_misuse *misuse, void *outside)
+{
+	unsigned int order = misuse->call == RESPOOL_TEST_CALL_FREE_PAGES ? block_order(block) : 0;
+	void *addr = block->addr;
+
+	switch (misuse->mistake) {
+	case RESPOOL_TEST_FREED:
+		misuse->result = free_block(file, block);
+		if (misuse->result)
+			return BLOCK_LIVE;
+		break;
+	case RESPOOL_TEST_OFFSET:
+		addr += misuse->value;
+		break;
+	case RESPOOL_TEST_ORDER:
+		order = misuse->value;
+		break;
+	case RESPOOL_TEST_OUTSIDE:
+		addr = outside;
+		break;
+	}
+	misuse->result = call_wrongly(file, misuse, addr, order);
+
+	/* If respool took the mistake for a free, the block is no longer ours. */
+	if (misuse->mistake == RESPOOL_TEST_FREED ||
+	    (misuse->call != RESPOOL_TEST_CALL_USABLE && !misuse->result))
+		return BLOCK_NONE;
+	return BLOCK_LIVE;
+}
+
+static int ioctl_misuse(struct test_file *file, void *arg)
+{
+	struct respool_test_misuse *misuse = arg;
+	struct block *block;
+	void *outside;
+	int error = 0;
+
+	misuse->result = 0;
+	if (misuse->__reserved || misuse->call >= RESPOOL_TEST_NR_CALLS ||
+	    misuse->mistake >= RESPOOL_TEST_NR_MISTAKES)
+		return -EINVAL;
+
+	block = claim_block(file, misuse->handle, BLOCK_LIVE);
+	if (IS_ERR(block))
+		return PTR_ERR(block);
+
+	outside = (void *)get_zeroed_page(GFP_KERNEL);
+	if (!outside)
+		error = -ENOMEM;
+	else if (!is_mistake(file, block, misuse))
+		error = -EINVAL;
+
+	release_block(block, error ? BLOCK_LIVE : make_mistake(file, block, misuse, outside));
+	free_page((unsigned long)outside);
+	return error;
+}
+
+/* @size: of the structure now; @min_size: of its first version. */
+static const struct ioctl_info {
+	int (*run)(struct test_file *file, void *arg);
+	unsigned int cmd;
+	size_t size;
+	size_t min_size;
+} ioctl_info_table[] = {
+#define IOCTL(name, fn, type, last)						\
+	[_IOC_NR(RESPOOL_TEST_IOC_##name)] = {					\
+		.run = fn,							\
+		.cmd = RESPOOL_TEST_IOC_##name,					\
+		.size = sizeof(struct type) + BUILD_BUG_ON_ZERO(sizeof(struct type) % 8), \
+		.min_size = offsetofend(struct type, last),			\
+	}
+	IOCTL(INFO, ioctl_info, respool_test_info, max_order),
+	IOCTL(OPEN, ioctl_open, respool_test_open, __reserved),
+	IOCTL(SLAB_CREATE, ioctl_slab_create, respool_test_slab, __reserved),
+	IOCTL(OP, ioctl_op, respool_test_op, ns),
+	IOCTL(BATCH, ioctl_batch, respool_test_batch, total_ns),
+	IOCTL(POOL_STATS, ioctl_pool_stats, respool_test_pool_stats, order),
+	IOCTL(SLAB_STATS, ioctl_slab_stats, respool_test_slab_stats, refusals),
+	IOCTL(VALIDATE, ioctl_validate, respool_test_validate, why),
+	IOCTL(MISUSE, ioctl_misuse, respool_test_misuse, __reserved),
+#undef IOCTL
+};
+
+static long run_ioctl(struct test_file *file, const struct ioctl_info *info, void *karg,
+		      void __user *uarg, size_t usize)
+{
+	long error = copy_struct_from_user(karg, info->size, uarg, usize);
+
+	if (error)
+		return error;
+	error = info->run(file, karg);
+	/* Also after an error: value and result say more about it. */
+	if (copy_to_user(uarg, karg, min(usize, info->size)))
+		return -EFAULT;
+	return error;
+}
+
+static long test_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
+{
+	const struct ioctl_info *info;
+	unsigned int nr = _IOC_NR(cmd);
+	void *karg;
+	long error;
+
+	if (_IOC_TYPE(cmd) != RESPOOL_TEST_IOC_MAGIC || nr >= ARRAY_SIZE(ioctl_info_table))
+		return -ENOTTY;
+	info = &ioctl_info_table[array_index_nospec(nr, ARRAY_SIZE(ioctl_info_table))];
+	if (_IOC_DIR(cmd) != _IOC_DIR(info->cmd))
+		return -ENOTTY;
+	if (_IOC_SIZE(cmd) < info->min_size)
+		return -EINVAL;
+
+	karg = kzalloc(info->size, GFP_KERNEL);
+	if (!karg)
+		return -ENOMEM;
+	error = run_ioctl(filp->private_data, info, karg, (void __user *)arg, _IOC_SIZE(cmd));
+	kfree(karg);
+	return error;
+}
+
+static int test_open(struct inode *inode, struct file *filp)
+{
+	struct test_file *file = kzalloc(sizeof(*file), GFP_KERNEL);
+
+	if (!file)
+		return -ENOMEM;
+	mutex_init(&file->lock);
+	filp->private_data = file;
+	return 0;
+}
+
+static int test_release(struct inode *inode, struct file *filp)
+{
+	struct test_file *file = filp->private_data;
+	u32 i;
+
+	for (i = 0; i < file->nr_blocks; i++) {
+		if (atomic_read(&file->blocks[i].state) == BLOCK_LIVE)
+			free_block(file, &file->blocks[i]);
+		cond_resched();
+	}
+	for (i = 0; i < RESPOOL_TEST_MAX_SLABS; i++)
+		if (file->slab[i])
+			respool_slab_destroy(file->slab[i]);
+	if (file->pool)
+		respool_put(file->pool);
+	kvfree(file->blocks);
+	mutex_destroy(&file->lock);
+	kfree(file);
+	return 0;
+}
+
+static const struct file_operations test_fops = {
+	.owner		= THIS_MODULE,
+	.open		= test_open,
+	.release	= test_release,
+	.unlocked_ioctl	= test_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+};
+
+static struct miscdevice test_device = {
+	.minor	= MISC_DYNAMIC_MINOR,
+	.name	= "respool_test",
+	.fops	= &test_fops,
+	.mode	= 0600,
+};
+
+static int __init test_init(void)
+{
+	BUILD_BUG_ON(RESPOOL_TEST_NAME_LEN != RESPOOL_NAME_LEN);
+	BUILD_BUG_ON(RESPOOL_TEST_NR_ORDERS != RESPOOL_NR_ORDERS);
+	BUILD_BUG_ON(RESPOOL_TEST_NR_REFUSALS != RESPOOL_NR_REFUSALS);
+	BUILD_BUG_ON(sizeof(struct respool_test_info) != 48);
+	BUILD_BUG_ON(sizeof(struct respool_test_open) != 40);
+	BUILD_BUG_ON(sizeof(struct respool_test_slab) != 40);
+	BUILD_BUG_ON(sizeof(struct respool_test_op) != 56);
+	BUILD_BUG_ON(sizeof(struct respool_test_batch) != 32);
+	BUILD_BUG_ON(sizeof(struct respool_test_pool_stats) != 1504);
+	BUILD_BUG_ON(sizeof(struct respool_test_slab_stats) != 248);
+	BUILD_BUG_ON(sizeof(struct respool_test_validate) != 128);
+	BUILD_BUG_ON(sizeof(struct respool_test_misuse) != 32);
+
+	return misc_register(&test_device);
+}
+module_init(test_init);
+
+static void __exit test_exit(void)
+{
+	misc_deregister(&test_device);
+}
+module_exit(test_exit);
+
+MODULE_DESCRIPTION("Test driver of respool: /dev/respool_test");
+MODULE_LICENSE("GPL");
