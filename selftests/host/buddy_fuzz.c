@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The same comparison, steered by libFuzzer towards code not reached before. */
+#include "buddy_episode.h"
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
+{
+	return run_bytes(data, size, buddy_episode);
+}

@@ -1,0 +1,118 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Run the oracles, the fuzzers and the mutants; TAP on standard output.
+#
+# usage: check.sh DIR STEPS SEED FUZZ_SECONDS
+#   DIR holds the programs; CLANG and HOST_CFLAGS built them.
+#
+# A *mutant* is a core with a deliberate bug. An oracle that does not notice
+# it is not worth its time, so that is a failure too.
+
+set -u
+cd "$(dirname "$0")" || exit 1
+
+dir=$1
+steps=$2
+seed=$3
+fuzz_seconds=$4
+cores="buddy"
+mutant_steps=100000
+tab=$(printf '\t')
+number=0
+failed=0
+
+# result STATUS DESCRIPTION: one line of TAP; the log follows a failure.
+result()
+{
+	number=$((number + 1))
+	if [ "$1" -eq 0 ]; then
+		echo "ok $number - $2"
+	else
+		echo "not ok $number - $2"
+		sed 's/^/# /' "$log"
+		failed=$((failed + 1))
+	fi
+}
+
+# Three fifths of the steps go to the page layer, the rest to the byte layer.
+steps_of()
+{
+	case $1 in
+	buddy) echo $((steps / 5 * 3)) ;;
+	freelist) echo $((steps - steps / 5 * 3)) ;;
+	esac
+}
+
+oracle()
+{
+	log=$dir/$1_oracle.log
+	timeout 1800 "$dir/$1_oracle" --steps "$(steps_of "$1")" --seed "$seed" >"$log" 2>&1
+	status=$?
+	grep '^# ' "$log"
+	result $status "$1: $(steps_of "$1") random operations agree with the twin"
+}
+
+fuzz()
+{
+	log=$dir/$1_fuzz.log
+	mkdir -p "$dir/corpus/$1"
+	"$dir/$1_fuzz" -max_total_time="$fuzz_seconds" -max_len=4096 -timeout=60 -verbosity=0 \
+		-artifact_prefix="$dir/$1_fuzz." "$dir/corpus/$1" >"$log" 2>&1
+	result $? "$1: $fuzz_seconds s of fuzzing find no difference"
+}
+
+# build_mutant CORE SED: DIR/mutant/CORE is the oracle with the bug put in.
+build_mutant()
+{
+	mkdir -p "$dir/mutant" || return 1
+	sed "$2" "$(core_source "$1")" >"$dir/mutant/$1.c" || return 1
+	if cmp -s "$(core_source "$1")" "$dir/mutant/$1.c"; then
+		echo "the sed command changes nothing: $2"
+		return 1
+	fi
+	# shellcheck disable=SC2086 # flags are words
+	$CLANG $HOST_CFLAGS -w -o "$dir/mutant/$1" "$dir/mutant/$1.c" \
+		"$dir/oracle/$1_oracle.o" "$dir/oracle/$1_episode.o" \
+		"$dir/oracle/$1_twin.o" "$dir/oracle/harness.o"
+}
+
+core_source()
+{
+	case $1 in
+	buddy) echo ../../buddy/buddy.c ;;
+	freelist) echo ../../slab/freelist.c ;;
+	esac
+}
+
+# A difference, or a sanitizer's complaint, is status 1.
+catches_mutant()
+{
+	build_mutant "$1" "$2" || return 1
+	timeout 120 "$dir/mutant/$1" --steps $mutant_steps --seed 1
+	status=$?
+	echo "exit status $status, where 1 was wanted"
+	[ $status -eq 1 ]
+}
+
+mutants()
+{
+	log=$dir/$1_mutant.log
+	while IFS=$tab read -r what command; do
+		case $what in "#"*) continue ;; esac
+		catches_mutant "$1" "$command" >"$log" 2>&1
+		result $? "$1: the oracle notices that $what"
+	done <"mutants/$1"
+}
+
+plan=0
+for core in $cores; do
+	plan=$((plan + 2 + $(grep -c -v '^#' "mutants/$core")))
+done
+echo "1..$plan"
+for core in $cores; do
+	oracle "$core"
+	fuzz "$core"
+	mutants "$core"
+done
+[ $failed -eq 0 ]
