@@ -68,7 +68,7 @@ struct respool_run {
 /* Bytes of a run that are in no block: its header and its end tag. */
 #define RESPOOL_RUN_OVERHEAD	(sizeof(struct respool_run) + RESPOOL_BLOCK_HEADER)
 
-struct respool_block_head;
+struct respool_header;
 
 /**
  * struct respool_class - The free blocks of one class of sizes.
@@ -77,7 +77,7 @@ struct respool_block_head;
  * @bytes: bytes of those blocks, headers included
  */
 struct respool_class {
-	struct respool_block_head *first;
+	struct respool_header *first;
 	u64 blocks;
 	u64 bytes;
 };
@@ -96,7 +96,9 @@ struct respool_freelist {
 	u64 secret;			/* constant but for salvage */
 	uintptr_t low;			/* every run there ever was lies in [low, high) */
 	uintptr_t high;
-	struct respool_run *run;	/* head of the list of runs */
+	struct respool_run *first_run;	/* of those in service */
+	struct respool_run *last_run;
+	struct respool_run *retired_run;	/* taken out of service by salvage */
 	const void *damage;		/* where the last -EUCLEAN was found */
 
 	u64 held_bytes;			/* memory brought in and not taken out again */
@@ -105,7 +107,7 @@ struct respool_freelist {
 	u64 live_bytes;			/* usable bytes of the live blocks */
 	u64 free_blocks;
 	u64 free_bytes;			/* headers included */
-	u64 retired_runs;		/* taken out of service by salvage, never touched again */
+	u64 retired_runs;		/* ever taken out of service */
 	u64 retired_bytes;
 	u64 splits;			/* blocks cut in two, since init */
 	u64 coalesces;			/* neighbours merged, since init */

@@ -1,0 +1,1188 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Boundary tags and segregated free lists inside runs: see freelist.h for the
+ * layout and for what callers may rely on.
+ *
+ * Sources. Boundary tags and coalescing: Knuth, The Art of Computer
+ * Programming, volume 1, 2.5, with the footer only in free blocks, found
+ * through a bit in the next header. Two-level classes with bitmaps: Masmano,
+ * Ripoll, Crespo, Real, "TLSF: a new dynamic memory allocator for real-time
+ * systems", 2004. Encoded links: as the kernel's CONFIG_SLAB_FREELIST_HARDENED.
+ *
+ * Terms. "bytes" and "need" are sizes of blocks, headers included; "size" is
+ * what a caller asked for. A header that coalescing swallowed stays in memory,
+ * marked free, until somebody writes over it: that is how a late double free
+ * is known, and why a header must say "free" before it is swallowed.
+ *
+ * Work. Every call does a bounded number of steps, whatever the heap's size,
+ * but for refusals that have to walk runs to name a mistake, salvage, and the
+ * functions that look at the whole heap for a reader.
+ */
+#include "freelist.h"
+
+/* Flags in the low bits of a tag. */
+#define TAG_USED	1u	/* the block is handed out; set in the end tag */
+#define TAG_PREV_USED	2u	/* the block in front is handed out, or there is none */
+#define TAG_FIRST	4u	/* the first block of its run */
+#define TAG_FLAGS	15u
+
+/*
+ * How many blocks of one class a search looks at. The class of the request
+ * itself holds smaller blocks too, and a few looks there give most of what
+ * best fit would, for a fixed price.
+ */
+#define FIT_LOOKS	8
+
+/* An odd number without pattern: the golden ratio in 64 bits. */
+#define MIX		0x9e3779b97f4a7c15ULL
+
+/* A block's header and, where the block is free, its links. */
+struct respool_header {
+	u64 tag;	/* check << 32 | bytes | flags */
+	u64 next;	/* encoded, see link_to() */
+	u64 prev;
+};
+
+/*
+ * For one address the check is a bijection of @word, so no change of a tag's
+ * size or flags alone, nor of its check alone, goes unseen.
+ */
+static u64 seal(const struct respool_freelist *f, const void *at, u32 word)
+{
+	u64 mix = (((u64)(uintptr_t)at ^ f->secret) + ((u64)word << 32)) * MIX;
+
+	return (mix & ~0xffffffffULL) | word;
+}
+
+static bool is_intact(const struct respool_freelist *f, const void *at)
+{
+	u64 tag = READ_ONCE(*(const u64 *)at);
+
+	return tag == seal(f, at, (u32)tag);
+}
+
+static size_t bytes_of(const struct respool_header *b)
+{
+	return (u32)b->tag & ~TAG_FLAGS;
+}
+
+static u32 flags_of(const struct respool_header *b)
+{
+	return (u32)b->tag & TAG_FLAGS;
+}
+
+static bool is_used(const struct respool_header *b)
+{
+	return b->tag & TAG_USED;
+}
+
+static void set_tag(const struct respool_freelist *f, struct respool_header *b,
+		    size_t bytes, u32 flags)
+{
+	b->tag = seal(f, b, (u32)bytes | flags);
+}
+
+static void set_prev_used(const struct respool_freelist *f, struct respool_header *b, bool used)
+{
+	u32 flags = flags_of(b) & ~TAG_PREV_USED;
+
+	set_tag(f, b, bytes_of(b), used ? flags | TAG_PREV_USED : flags);
+}
+
+static struct respool_header *forward(const struct respool_header *b, size_t bytes)
+{
+	return (struct respool_header *)((uintptr_t)b + bytes);
+}
+
+static struct respool_header *after(const struct respool_header *b)
+{
+	return forward(b, bytes_of(b));
+}
+
+static u64 *footer_before(const struct respool_header *b)
+{
+	return (u64 *)((uintptr_t)b - sizeof(u64));
+}
+
+static struct respool_header *header_of(const void *ptr)
+{
+	return (struct respool_header *)((uintptr_t)ptr - RESPOOL_BLOCK_HEADER);
+}
+
+static struct respool_header *first_block(const struct respool_run *run)
+{
+	return (struct respool_header *)((uintptr_t)run + sizeof(*run));
+}
+
+static struct respool_run *run_before(const struct respool_header *first)
+{
+	return (struct respool_run *)((uintptr_t)first - sizeof(struct respool_run));
+}
+
+static struct respool_header *end_tag(const struct respool_run *run)
+{
+	return (struct respool_header *)((uintptr_t)run + run->bytes - RESPOOL_BLOCK_HEADER);
+}
+
+static bool run_covers(const struct respool_run *run, const void *addr)
+{
+	return (uintptr_t)addr - (uintptr_t)run < run->bytes;
+}
+
+static int damaged(struct respool_freelist *f, const void *where)
+{
+	f->damage = where;
+	return -EUCLEAN;
+}
+
+/* Links: xored with a number that only this list and this place have. */
+
+static u64 veil(const struct respool_freelist *f, const u64 *place)
+{
+	return ((u64)(uintptr_t)place ^ f->secret) * MIX;
+}
+
+static struct respool_header *link_at(const struct respool_freelist *f, const u64 *place)
+{
+	return (struct respool_header *)(uintptr_t)(*place ^ veil(f, place));
+}
+
+static void link_to(const struct respool_freelist *f, u64 *place, const struct respool_header *to)
+{
+	*place = (u64)(uintptr_t)to ^ veil(f, place);
+}
+
+/*
+ * @b may be what an overwritten link decodes to: it is only read where it lies
+ * between runs of this list, and only believed if its check fits.
+ */
+static bool is_free_block(const struct respool_freelist *f, const struct respool_header *b)
+{
+	uintptr_t addr = (uintptr_t)b;
+
+	return addr >= f->low && addr < f->high &&
+	       addr % RESPOOL_BLOCK_ALIGN == RESPOOL_BLOCK_HEADER &&
+	       is_intact(f, b) && !is_used(b);
+}
+
+static bool is_link(const struct respool_freelist *f, const u64 *place)
+{
+	const struct respool_header *b = link_at(f, place);
+
+	return !b || is_free_block(f, b);
+}
+
+/* Size classes. */
+
+static unsigned int class_of(size_t bytes)
+{
+	unsigned int log;
+
+	if (bytes < RESPOOL_CLASS_COLUMNS * RESPOOL_BLOCK_ALIGN)
+		return (unsigned int)(bytes / RESPOOL_BLOCK_ALIGN);
+	log = (unsigned int)ilog2(bytes);
+	return (log - 8) * RESPOOL_CLASS_COLUMNS +
+	       ((bytes >> (log - 5)) & (RESPOOL_CLASS_COLUMNS - 1));
+}
+
+/* The first class above @class that has a block, or RESPOOL_NR_CLASSES. */
+static unsigned int next_class(const struct respool_freelist *f, unsigned int class)
+{
+	unsigned int row = class / RESPOOL_CLASS_COLUMNS;
+	u32 columns = f->columns[row] & (~1u << class % RESPOOL_CLASS_COLUMNS);
+
+	if (!columns) {
+		u32 rows = f->rows & (~1u << row);
+
+		if (!rows)
+			return RESPOOL_NR_CLASSES;
+		row = __ffs64(rows);
+		columns = f->columns[row];
+	}
+	return row * RESPOOL_CLASS_COLUMNS + __ffs64(columns);
+}
+
+static void set_class_bit(struct respool_freelist *f, unsigned int class)
+{
+	unsigned int row = class / RESPOOL_CLASS_COLUMNS;
+
+	f->columns[row] |= 1u << class % RESPOOL_CLASS_COLUMNS;
+	f->rows |= 1u << row;
+}
+
+static void clear_class_bit(struct respool_freelist *f, unsigned int class)
+{
+	unsigned int row = class / RESPOOL_CLASS_COLUMNS;
+
+	f->columns[row] &= ~(1u << class % RESPOOL_CLASS_COLUMNS);
+	if (!f->columns[row])
+		f->rows &= ~(1u << row);
+}
+
+/**
+ * respool_freelist_class_range() - Which blocks belong to a class.
+ * @class: index into struct respool_freelist's class[]
+ * @min: set to the smallest size of such a block, in bytes
+ * @max: set to the largest
+ */
+void respool_freelist_class_range(unsigned int class, size_t *min, size_t *max)
+{
+	unsigned int row = class / RESPOOL_CLASS_COLUMNS;
+	unsigned int column = class % RESPOOL_CLASS_COLUMNS;
+	size_t width = (size_t)RESPOOL_BLOCK_ALIGN << (row ? row - 1 : 0);
+
+	*min = row ? (RESPOOL_CLASS_COLUMNS + column) * width : column * width;
+	*max = *min + width - RESPOOL_BLOCK_ALIGN;
+}
+
+/* Lists. */
+
+static void insert(struct respool_freelist *f, struct respool_header *b)
+{
+	unsigned int index = class_of(bytes_of(b));
+	struct respool_class *class = &f->class[index];
+
+	link_to(f, &b->next, class->first);
+	link_to(f, &b->prev, NULL);
+	if (class->first)
+		link_to(f, &class->first->prev, b);
+	class->first = b;
+	class->blocks++;
+	class->bytes += bytes_of(b);
+	set_class_bit(f, index);
+	f->free_blocks++;
+	f->free_bytes += bytes_of(b);
+}
+
+/* Both neighbours on the list must point back: to be asked before unlink(). */
+static bool is_linked(const struct respool_freelist *f, const struct respool_header *b)
+{
+	const struct respool_header *next = link_at(f, &b->next);
+	const struct respool_header *prev = link_at(f, &b->prev);
+
+	if (next && !(is_free_block(f, next) && link_at(f, &next->prev) == b))
+		return false;
+	if (prev)
+		return is_free_block(f, prev) && link_at(f, &prev->next) == b;
+	return f->class[class_of(bytes_of(b))].first == b;
+}
+
+static void unlink(struct respool_freelist *f, struct respool_header *b)
+{
+	struct respool_header *next = link_at(f, &b->next);
+	struct respool_header *prev = link_at(f, &b->prev);
+	unsigned int index = class_of(bytes_of(b));
+	struct respool_class *class = &f->class[index];
+
+	if (next)
+		link_to(f, &next->prev, prev);
+	if (prev)
+		link_to(f, &prev->next, next);
+	else
+		class->first = next;
+	class->blocks--;
+	class->bytes -= bytes_of(b);
+	if (!class->first)
+		clear_class_bit(f, index);
+	f->free_blocks--;
+	f->free_bytes -= bytes_of(b);
+}
+
+static void make_free(struct respool_freelist *f, struct respool_header *b,
+		      size_t bytes, u32 flags)
+{
+	u64 *footer = footer_before(forward(b, bytes));
+
+	set_tag(f, b, bytes, flags);
+	*footer = seal(f, footer, (u32)bytes);
+	insert(f, b);
+}
+
+static void make_live(struct respool_freelist *f, struct respool_header *b,
+		      size_t bytes, u32 flags)
+{
+	set_tag(f, b, bytes, flags | TAG_USED);
+	f->live_blocks++;
+	f->live_bytes += bytes - RESPOOL_BLOCK_HEADER;
+}
+
+static void forget_live(struct respool_freelist *f, const struct respool_header *b)
+{
+	f->live_blocks--;
+	f->live_bytes -= bytes_of(b) - RESPOOL_BLOCK_HEADER;
+}
+
+/* Runs. */
+
+static u64 run_check(const struct respool_freelist *f, const struct respool_run *run)
+{
+	u64 mix = (u64)(uintptr_t)run ^ f->secret;
+
+	mix = mix * MIX + run->bytes;
+	mix = mix * MIX + (u64)(uintptr_t)run->next;
+	mix = mix * MIX + (u64)(uintptr_t)run->prev;
+	return mix * MIX + run->reserved;
+}
+
+static bool run_is_intact(const struct respool_freelist *f, const struct respool_run *run)
+{
+	return run->check == run_check(f, run);
+}
+
+static void link_runs(struct respool_freelist *f, struct respool_run *prev,
+		      struct respool_run *next)
+{
+	if (prev) {
+		prev->next = next;
+		prev->check = run_check(f, prev);
+	} else {
+		f->first_run = next;
+	}
+	if (next) {
+		next->prev = prev;
+		next->check = run_check(f, next);
+	} else {
+		f->last_run = prev;
+	}
+}
+
+static void prepend_run(struct respool_freelist *f, struct respool_run *run)
+{
+	struct respool_run *next = f->first_run;
+
+	link_runs(f, NULL, run);
+	link_runs(f, run, next);
+	f->runs++;
+}
+
+/* Sets @found to the run that holds @addr, %NULL if none does. */
+static int find_run(struct respool_freelist *f, struct respool_run *runs, const void *addr,
+		    struct respool_run **found)
+{
+	struct respool_run *run;
+
+	for (run = runs; run; run = run->next) {
+		if (!run_is_intact(f, run))
+			return damaged(f, run);
+		if (run_covers(run, addr))
+			break;
+	}
+	*found = run;
+	return 0;
+}
+
+/**
+ * respool_freelist_init() - Start with no run at all.
+ * @f: free list
+ * @secret: random number that keys its tags and links
+ */
+void respool_freelist_init(struct respool_freelist *f, u64 secret)
+{
+	memset(f, 0, sizeof(*f));
+	f->secret = secret;
+	f->low = UINTPTR_MAX;
+}
+
+/**
+ * respool_freelist_add_run() - Bring memory in, as one free block.
+ * @f: free list
+ * @mem: the memory, aligned to RESPOOL_BLOCK_ALIGN; whatever lies between two
+ *	runs of one free list must be readable
+ * @bytes: its length, a multiple of RESPOOL_BLOCK_ALIGN
+ *
+ * The block is the first its class will give.
+ *
+ * Return: 0, %-EINVAL for memory that cannot be a run, or %-EUCLEAN.
+ */
+int respool_freelist_add_run(struct respool_freelist *f, void *mem, size_t bytes)
+{
+	struct respool_run *run = mem;
+
+	if ((uintptr_t)mem % RESPOOL_BLOCK_ALIGN || bytes % RESPOOL_BLOCK_ALIGN ||
+	    bytes < RESPOOL_RUN_OVERHEAD + RESPOOL_BLOCK_MIN ||
+	    bytes - RESPOOL_RUN_OVERHEAD > RESPOOL_BLOCK_MAX)
+		return -EINVAL;
+	if (f->first_run && !run_is_intact(f, f->first_run))
+		return damaged(f, f->first_run);
+
+	f->low = min_t(uintptr_t, f->low, (uintptr_t)mem);
+	f->high = max_t(uintptr_t, f->high, (uintptr_t)mem + bytes);
+	f->held_bytes += bytes;
+	run->bytes = bytes;
+	run->reserved = 0;
+	prepend_run(f, run);
+	set_tag(f, end_tag(run), 0, TAG_USED);
+	make_free(f, first_block(run), bytes - RESPOOL_RUN_OVERHEAD, TAG_PREV_USED | TAG_FIRST);
+	return 0;
+}
+
+/**
+ * respool_freelist_run_is_empty() - Whether a run has no live block.
+ * @f: free list
+ * @run: run in service
+ */
+bool respool_freelist_run_is_empty(const struct respool_freelist *f,
+				   const struct respool_run *run)
+{
+	const struct respool_header *b = first_block(run);
+
+	return run_is_intact(f, run) && is_intact(f, b) && !is_used(b) &&
+	       bytes_of(b) == run->bytes - RESPOOL_RUN_OVERHEAD;
+}
+
+/**
+ * respool_freelist_remove_run() - Take an empty run's memory back.
+ * @f: free list
+ * @run: run in service
+ *
+ * Return: 0, %-EBUSY if the run has a live block, or %-EUCLEAN.
+ */
+int respool_freelist_remove_run(struct respool_freelist *f, struct respool_run *run)
+{
+	struct respool_run *next = run->next;
+	struct respool_run *prev = run->prev;
+
+	if (!run_is_intact(f, run) || (next && !run_is_intact(f, next)) ||
+	    (prev && !run_is_intact(f, prev)))
+		return damaged(f, run);
+	if (!respool_freelist_run_is_empty(f, run))
+		return -EBUSY;
+	if (!is_linked(f, first_block(run)))
+		return damaged(f, first_block(run));
+
+	unlink(f, first_block(run));
+	link_runs(f, prev, next);
+	f->runs--;
+	f->held_bytes -= run->bytes;
+	/* What stays behind shall pass for neither a run nor a live block. */
+	end_tag(run)->tag = 0;
+	memset(run, 0, sizeof(*run));
+	return 0;
+}
+
+/*
+ * The block that serves @size, and the bytes a search has to find for it: a
+ * cut-off front must itself be large enough to be a block.
+ */
+static int block_bytes(size_t size, size_t align, size_t *need, size_t *span)
+{
+	size_t slack = align > RESPOOL_BLOCK_ALIGN ?
+		       align - RESPOOL_BLOCK_ALIGN + RESPOOL_BLOCK_MIN : 0;
+
+	if (!size || !is_power_of_2(align))
+		return -EINVAL;
+	if (size > RESPOOL_REQUEST_MAX - RESPOOL_BLOCK_ALIGN || slack > RESPOOL_BLOCK_MAX)
+		return -EOVERFLOW;
+	*need = max_t(size_t, round_up(size + RESPOOL_BLOCK_HEADER, RESPOOL_BLOCK_ALIGN),
+		      RESPOOL_BLOCK_MIN);
+	if (check_add_overflow(*need, slack, span) || *span > RESPOOL_BLOCK_MAX)
+		return -EOVERFLOW;
+	return 0;
+}
+
+/**
+ * respool_freelist_run_bytes() - How long a run must be to serve a request.
+ * @size: bytes of the request
+ * @align: its alignment
+ *
+ * Return: bytes with which respool_freelist_alloc() cannot fail on an empty
+ * run, 0 if no run is long enough.
+ */
+size_t respool_freelist_run_bytes(size_t size, size_t align)
+{
+	size_t need, span;
+
+	return block_bytes(size, align, &need, &span) ? 0 : span + RESPOOL_RUN_OVERHEAD;
+}
+
+/* The smallest block of at least @bytes among the first few of a class. */
+static int best_of_class(struct respool_freelist *f, unsigned int class, size_t bytes,
+			 struct respool_header **best)
+{
+	struct respool_header *b = f->class[class].first;
+	unsigned int looks;
+
+	*best = NULL;
+	for (looks = 0; b && looks < FIT_LOOKS; looks++) {
+		if (!is_free_block(f, b))
+			return damaged(f, b);
+		if (bytes_of(b) >= bytes && (!*best || bytes_of(b) < bytes_of(*best)))
+			*best = b;
+		if (bytes_of(b) == bytes)
+			break;
+		if (!is_link(f, &b->next))
+			return damaged(f, b);
+		b = link_at(f, &b->next);
+	}
+	return 0;
+}
+
+/* Good fit; another policy would be another of these. */
+static int find_fit(struct respool_freelist *f, size_t bytes, struct respool_header **fit)
+{
+	unsigned int class = class_of(bytes);
+	int err = best_of_class(f, class, bytes, fit);
+
+	if (err || *fit)
+		return err;
+	class = next_class(f, class);
+	if (class == RESPOOL_NR_CLASSES)
+		return -ENOMEM;
+	return best_of_class(f, class, bytes, fit);
+}
+
+/*
+ * Make the first @need of @room bytes at @b a live block and what is left, if
+ * it can be one, a free one. The block behind @room must be live or the end.
+ */
+static void place(struct respool_freelist *f, struct respool_header *b, size_t room,
+		  size_t need, u32 flags)
+{
+	struct respool_header *end = forward(b, room);
+	size_t rest = room - need;
+
+	if (rest < RESPOOL_BLOCK_MIN) {
+		make_live(f, b, room, flags);
+		set_prev_used(f, end, true);
+		return;
+	}
+	make_live(f, b, need, flags);
+	make_free(f, forward(b, need), rest, TAG_PREV_USED);
+	set_prev_used(f, end, false);
+	f->splits++;
+}
+
+/* Bytes to cut off in front of @b so that its payload is aligned. */
+static size_t front_gap(const struct respool_header *b, size_t align)
+{
+	uintptr_t payload = (uintptr_t)b + RESPOOL_BLOCK_HEADER;
+	size_t gap = round_up(payload, align) - payload;
+
+	if (gap && gap < RESPOOL_BLOCK_MIN)
+		gap += align;
+	return gap;
+}
+
+/**
+ * respool_freelist_alloc() - Hand out a block.
+ * @f: free list
+ * @size: bytes wanted, at least 1
+ * @align: alignment of the payload, a power of two; below RESPOOL_BLOCK_ALIGN
+ *	it is raised to that
+ * @ptr: set to the block's payload
+ *
+ * Good fit: the smallest of the first few large enough blocks of the request's
+ * own class, else of the next class that is not empty.
+ *
+ * Return: 0, %-EINVAL for a zero @size or a bad @align, %-EOVERFLOW for more
+ * than a header can describe, %-ENOMEM if no block serves, or %-EUCLEAN.
+ */
+int respool_freelist_alloc(struct respool_freelist *f, size_t size, size_t align, void **ptr)
+{
+	struct respool_header *b;
+	size_t need, span, room, gap;
+	u32 flags;
+	int err;
+
+	err = block_bytes(size, align, &need, &span);
+	if (!err)
+		err = find_fit(f, span, &b);
+	if (err)
+		return err;
+	if (!is_linked(f, b))
+		return damaged(f, b);
+	if (!is_intact(f, after(b)))
+		return damaged(f, after(b));
+
+	unlink(f, b);
+	room = bytes_of(b);
+	flags = flags_of(b);
+	gap = front_gap(b, align);
+	if (gap) {
+		make_free(f, b, gap, flags);
+		b = forward(b, gap);
+		room -= gap;
+		flags = 0;
+		f->splits++;
+	}
+	place(f, b, room, need, flags);
+	*ptr = &b->next;
+	return 0;
+}
+
+/*
+ * Name the mistake in @ptr, which is not the payload of a block of ours as
+ * far as its header tells. Walks runs, and one run's blocks.
+ */
+static int refuse(struct respool_freelist *f, const void *ptr)
+{
+	struct respool_header *b;
+	struct respool_run *run;
+	int err;
+
+	err = find_run(f, f->first_run, ptr, &run);
+	if (err)
+		return err;
+	if (!run) {
+		err = find_run(f, f->retired_run, ptr, &run);
+		return err ? err : run ? -EUCLEAN : -EFAULT;
+	}
+	for (b = first_block(run); (uintptr_t)b < (uintptr_t)ptr; b = after(b)) {
+		if (!is_intact(f, b))
+			return damaged(f, b);
+		if (!bytes_of(b))
+			break;
+		if ((uintptr_t)ptr < (uintptr_t)after(b))
+			return is_used(b) ? -EINVAL : -EALREADY;
+	}
+	return -EINVAL;
+}
+
+static int find_live(struct respool_freelist *f, const void *ptr, struct respool_header **found)
+{
+	struct respool_header *b = header_of(ptr);
+
+	/* An intact tag without a size is a run's end. */
+	if ((uintptr_t)ptr % RESPOOL_BLOCK_ALIGN || !is_intact(f, b) || !bytes_of(b))
+		return refuse(f, ptr);
+	if (!is_used(b))
+		return -EALREADY;
+	*found = b;
+	return 0;
+}
+
+/* Whether the block behind @b can be trusted; if it is free, also unlinked. */
+static int check_next(struct respool_freelist *f, const struct respool_header *b)
+{
+	const struct respool_header *next = after(b);
+
+	if (!is_intact(f, next))
+		return damaged(f, next);
+	if (is_used(next))
+		return 0;
+	if (!is_linked(f, next))
+		return damaged(f, next);
+	return is_intact(f, after(next)) ? 0 : damaged(f, after(next));
+}
+
+/* Sets @found to the free block in front of @b, %NULL if that one is live. */
+static int find_prev(struct respool_freelist *f, const struct respool_header *b,
+		     struct respool_header **found)
+{
+	const u64 *footer = footer_before(b);
+	struct respool_header *prev;
+
+	*found = NULL;
+	if (flags_of(b) & TAG_PREV_USED)
+		return 0;
+	if (!is_intact(f, footer))
+		return damaged(f, footer);
+	prev = (struct respool_header *)((uintptr_t)b - (u32)*footer);
+	if (!is_free_block(f, prev) || after(prev) != b || !is_linked(f, prev))
+		return damaged(f, prev);
+	*found = prev;
+	return 0;
+}
+
+/**
+ * respool_freelist_resize() - Make a live block longer or shorter where it is.
+ * @f: free list
+ * @ptr: the block's payload
+ * @size: bytes it shall hold, at least 1
+ *
+ * Its contents stay, up to the smaller of the two sizes.
+ *
+ * Return: 0, %-ENOSPC if the block cannot be that long where it is, %-EINVAL
+ * for a zero @size, %-EOVERFLOW, or what respool_freelist_free() would say.
+ */
+int respool_freelist_resize(struct respool_freelist *f, void *ptr, size_t size)
+{
+	struct respool_header *b, *next;
+	size_t need, span, room;
+	int err;
+
+	err = block_bytes(size, RESPOOL_BLOCK_ALIGN, &need, &span);
+	if (!err)
+		err = find_live(f, ptr, &b);
+	if (!err)
+		err = check_next(f, b);
+	if (err)
+		return err;
+	next = after(b);
+	room = bytes_of(b) + (is_used(next) ? 0 : bytes_of(next));
+	if (need > room)
+		return -ENOSPC;
+	if (need == bytes_of(b) || (need < bytes_of(b) && room - need < RESPOOL_BLOCK_MIN))
+		return 0;
+
+	if (!is_used(next)) {
+		unlink(f, next);
+		f->coalesces++;
+	}
+	forget_live(f, b);
+	place(f, b, room, need, flags_of(b) & ~TAG_USED);
+	return 0;
+}
+
+/**
+ * respool_freelist_free() - Take a block back and merge it with its neighbours.
+ * @f: free list
+ * @ptr: the block's payload
+ * @empty: set to the block's run if that has no live block any more, else to
+ *	%NULL; the run stays in service until respool_freelist_remove_run()
+ *
+ * @ptr may be any address of which the 8 bytes in front can be read.
+ *
+ * Return: 0, %-EALREADY for a block that is free, %-EINVAL for an address
+ * inside a live block or a run's own data, %-EFAULT for one in no run, or
+ * %-EUCLEAN. An address inside a live block where the header of a block that
+ * was freed before still stands is a double free.
+ */
+int respool_freelist_free(struct respool_freelist *f, void *ptr, struct respool_run **empty)
+{
+	struct respool_header *b, *prev, *next, *end;
+	struct respool_run *run = NULL;
+	size_t bytes;
+	int err;
+
+	*empty = NULL;
+	err = find_live(f, ptr, &b);
+	if (!err)
+		err = check_next(f, b);
+	if (!err)
+		err = find_prev(f, b, &prev);
+	if (err)
+		return err;
+	next = after(b);
+	end = is_used(next) ? next : after(next);
+	if (!bytes_of(end) && flags_of(prev ? prev : b) & TAG_FIRST) {
+		run = run_before(prev ? prev : b);
+		if (!run_is_intact(f, run))
+			return damaged(f, run);
+	}
+
+	forget_live(f, b);
+	bytes = (uintptr_t)end - (uintptr_t)b;
+	set_tag(f, b, bytes, flags_of(b) & ~TAG_USED);
+	if (next != end) {
+		unlink(f, next);
+		f->coalesces++;
+	}
+	if (prev) {
+		unlink(f, prev);
+		f->coalesces++;
+		bytes += bytes_of(prev);
+		b = prev;
+	}
+	make_free(f, b, bytes, flags_of(b));
+	set_prev_used(f, end, false);
+	*empty = run;
+	return 0;
+}
+
+/**
+ * respool_freelist_usable_size() - How many bytes a live block holds.
+ * @f: free list
+ * @ptr: the block's payload
+ * @size: set to the bytes from @ptr to the block's end
+ *
+ * Return: 0 or what respool_freelist_free() would say of @ptr.
+ */
+int respool_freelist_usable_size(struct respool_freelist *f, const void *ptr, size_t *size)
+{
+	struct respool_header *b;
+	int err = find_live(f, ptr, &b);
+
+	if (!err)
+		*size = bytes_of(b) - RESPOOL_BLOCK_HEADER;
+	return err;
+}
+
+/**
+ * respool_freelist_knows() - Whether @ptr was handed out by this free list.
+ * @f: free list
+ * @ptr: any address of which the 8 bytes in front can be read
+ *
+ * Looks at the header in front of @ptr and nothing else, so it needs no lock
+ * and is true for a block already freed as well.
+ */
+bool respool_freelist_knows(const struct respool_freelist *f, const void *ptr)
+{
+	return !((uintptr_t)ptr % RESPOOL_BLOCK_ALIGN) && is_intact(f, header_of(ptr));
+}
+
+/* Looking at the whole heap. */
+
+#define for_each_block(b, run)							\
+	for (b = first_block(run); b != end_tag(run); b = after(b))
+
+/* What is wrong with @b itself, or in its place behind a block that is @prev_used. */
+static const char *check_block(const struct respool_freelist *f, const struct respool_run *run,
+			       const struct respool_header *b, bool prev_used)
+{
+	u32 first = b == first_block(run) ? TAG_FIRST : 0;
+	const u64 *footer;
+
+	if (!is_intact(f, b))
+		return "a header does not fit its check";
+	if (b == end_tag(run) ? bytes_of(b) || !is_used(b) :
+	    bytes_of(b) < RESPOOL_BLOCK_MIN ||
+	    (uintptr_t)after(b) > (uintptr_t)end_tag(run))
+		return "a block has an impossible size";
+	if ((flags_of(b) & TAG_FIRST) != first)
+		return "a block is wrong about being the first of its run";
+	if (!(flags_of(b) & TAG_PREV_USED) == prev_used)
+		return "a previous-used bit is wrong";
+	if (is_used(b))
+		return NULL;
+	if (!prev_used)
+		return "two neighbours are free";
+	footer = footer_before(after(b));
+	if (!is_intact(f, footer) || (u32)*footer != bytes_of(b))
+		return "a footer differs from its header";
+	if (!is_link(f, &b->next) || !is_link(f, &b->prev))
+		return "a link leads nowhere";
+	return NULL;
+}
+
+/* Everything about a run that can be told without its neighbours on the lists. */
+static const char *check_run(const struct respool_freelist *f, const struct respool_run *run,
+			     const void **where)
+{
+	const struct respool_header *b;
+	const char *broken;
+	bool prev_used = true;
+
+	for_each_block(b, run) {
+		*where = b;
+		broken = check_block(f, run, b, prev_used);
+		if (broken)
+			return broken;
+		prev_used = is_used(b);
+	}
+	*where = b;
+	return check_block(f, run, b, prev_used);
+}
+
+/* Tags and links of a sound run, again under a new secret. */
+static void rebuild_run(struct respool_freelist *f, struct respool_run *run)
+{
+	struct respool_header *b;
+
+	for_each_block(b, run) {
+		if (is_used(b))
+			make_live(f, b, bytes_of(b), flags_of(b));
+		else
+			make_free(f, b, bytes_of(b), flags_of(b));
+	}
+	set_tag(f, b, 0, flags_of(b));
+	prepend_run(f, run);
+}
+
+struct run_stacks {
+	struct respool_run *sound;
+	struct respool_run *damaged;
+};
+
+static void push_run(struct respool_run **stack, struct respool_run *run)
+{
+	run->next = *stack;
+	*stack = run;
+}
+
+static void sort_run(const struct respool_freelist *f, struct respool_run *run,
+		     struct run_stacks *to)
+{
+	const void *where;
+
+	push_run(check_run(f, run, &where) ? &to->damaged : &to->sound, run);
+}
+
+/* A damaged run header cuts the list, so the rest is looked for from the far end. */
+static void sort_runs(const struct respool_freelist *f, struct run_stacks *to)
+{
+	struct respool_run *run, *on;
+
+	for (run = f->retired_run; run && run_is_intact(f, run); run = on) {
+		on = run->next;
+		push_run(&to->damaged, run);
+	}
+	for (run = f->first_run; run && run_is_intact(f, run); run = on) {
+		on = run->next;
+		sort_run(f, run, to);
+	}
+	if (!run)
+		return;
+	for (run = f->last_run; run && run_is_intact(f, run); run = on) {
+		on = run->prev;
+		sort_run(f, run, to);
+	}
+}
+
+static void forget_runs(struct respool_freelist *f)
+{
+	f->first_run = NULL;
+	f->last_run = NULL;
+	f->retired_run = NULL;
+	f->runs = 0;
+	f->live_blocks = 0;
+	f->live_bytes = 0;
+	f->free_blocks = 0;
+	f->free_bytes = 0;
+	f->rows = 0;
+	memset(f->columns, 0, sizeof(f->columns));
+	memset(f->class, 0, sizeof(f->class));
+}
+
+static u64 bytes_in_service(const struct respool_freelist *f)
+{
+	return f->live_bytes + f->live_blocks * RESPOOL_BLOCK_HEADER + f->free_bytes +
+	       f->runs * RESPOOL_RUN_OVERHEAD;
+}
+
+static void retire_run(struct respool_freelist *f, struct respool_run *run)
+{
+	run->next = f->retired_run;
+	run->prev = NULL;
+	run->check = run_check(f, run);
+	f->retired_run = run;
+}
+
+/**
+ * respool_freelist_salvage() - Go on without the damaged runs.
+ * @f: free list that returned %-EUCLEAN
+ *
+ * Runs in which a tag or a link is damaged are retired: their memory counts as
+ * held, their blocks no longer count at all. The other runs' lists are built
+ * anew, under a new secret, so that whatever lies in a retired run, reachable
+ * or not, is never again taken for a block. Walks the whole heap.
+ */
+void respool_freelist_salvage(struct respool_freelist *f)
+{
+	struct run_stacks stacks = {};
+	u64 runs = f->runs;
+	struct respool_run *run, *on;
+
+	sort_runs(f, &stacks);
+	forget_runs(f);
+	f->secret = f->secret * MIX + 1;
+	for (run = stacks.sound; run; run = on) {
+		on = run->next;
+		rebuild_run(f, run);
+	}
+	for (run = stacks.damaged; run; run = on) {
+		on = run->next;
+		retire_run(f, run);
+	}
+	f->retired_runs += runs - f->runs;
+	f->retired_bytes = f->held_bytes - bytes_in_service(f);
+}
+
+/**
+ * respool_freelist_largest_free() - Size of the largest free block.
+ * @f: free list
+ *
+ * Walks one class.
+ *
+ * Return: its usable bytes, 0 if there is no free block.
+ */
+size_t respool_freelist_largest_free(const struct respool_freelist *f)
+{
+	const struct respool_header *b;
+	size_t largest = 0;
+	unsigned int row;
+
+	if (!f->rows)
+		return 0;
+	row = (unsigned int)ilog2(f->rows);
+	b = f->class[row * RESPOOL_CLASS_COLUMNS + (unsigned int)ilog2(f->columns[row])].first;
+	for (; b && is_free_block(f, b); b = link_at(f, &b->next))
+		largest = max_t(size_t, largest, bytes_of(b));
+	return largest ? largest - RESPOOL_BLOCK_HEADER : 0;
+}
+
+/**
+ * respool_freelist_run_after() - Visit runs by address.
+ * @f: free list
+ * @addr: where the last visited run starts, %NULL to begin
+ *
+ * Return: the lowest run in service above @addr, %NULL if there is none.
+ */
+const struct respool_run *respool_freelist_run_after(const struct respool_freelist *f,
+						     const void *addr)
+{
+	const struct respool_run *run, *lowest = NULL;
+
+	for (run = f->first_run; run && run_is_intact(f, run); run = run->next)
+		if ((uintptr_t)run > (uintptr_t)addr &&
+		    (!lowest || (uintptr_t)run < (uintptr_t)lowest))
+			lowest = run;
+	return lowest;
+}
+
+static void describe_block(const struct respool_freelist *f, const struct respool_header *b,
+			   struct respool_block_row *row)
+{
+	row->addr = b;
+	row->bytes = bytes_of(b);
+	row->used = is_used(b);
+	row->prev_used = flags_of(b) & TAG_PREV_USED;
+	row->next = row->used ? NULL : link_at(f, &b->next);
+	row->prev = row->used ? NULL : link_at(f, &b->prev);
+}
+
+/**
+ * respool_freelist_blocks() - List the blocks of a run.
+ * @f: free list
+ * @run: run in service
+ * @rows: where to describe the blocks, in order of address
+ * @nr_rows: how many rows there is room for; the blocks behind are only counted
+ *
+ * Stops at a damaged header, where the size of nothing is known any more.
+ *
+ * Return: number of blocks in the run.
+ */
+size_t respool_freelist_blocks(const struct respool_freelist *f, const struct respool_run *run,
+			       struct respool_block_row *rows, size_t nr_rows)
+{
+	const struct respool_header *b;
+	size_t blocks = 0;
+
+	for (b = first_block(run); is_intact(f, b) && bytes_of(b); b = after(b), blocks++)
+		if (blocks < nr_rows)
+			describe_block(f, b, &rows[blocks]);
+	return blocks;
+}
+
+/* What the runs and the classes each sum up to, to be held against the counters. */
+struct census {
+	u64 runs;
+	u64 held_bytes;
+	u64 live_blocks;
+	u64 live_bytes;
+	u64 free_blocks;
+	u64 free_bytes;
+};
+
+static const char *count_run(const struct respool_freelist *f, const struct respool_run *run,
+			     struct census *sum, const void **where)
+{
+	const struct respool_header *b;
+	const char *broken = check_run(f, run, where);
+
+	if (broken)
+		return broken;
+	for_each_block(b, run) {
+		*where = b;
+		if (is_used(b)) {
+			sum->live_blocks++;
+			sum->live_bytes += bytes_of(b) - RESPOOL_BLOCK_HEADER;
+		} else {
+			if (!is_linked(f, b))
+				return "a free block is not on the list of its class";
+			sum->free_blocks++;
+			sum->free_bytes += bytes_of(b);
+		}
+	}
+	sum->runs++;
+	sum->held_bytes += run->bytes;
+	return NULL;
+}
+
+static const char *count_runs(const struct respool_freelist *f, struct census *sum,
+			      const void **where)
+{
+	const struct respool_run *run, *prev = NULL;
+	const char *broken;
+
+	for (run = f->first_run; run; prev = run, run = run->next) {
+		*where = run;
+		if (!run_is_intact(f, run))
+			return "a run's header does not fit its check";
+		if (run->prev != prev)
+			return "a run's links do not match";
+		broken = count_run(f, run, sum, where);
+		if (broken)
+			return broken;
+	}
+	*where = prev;
+	return prev == f->last_run ? NULL : "the list of runs does not end at its last";
+}
+
+static const char *count_class(const struct respool_freelist *f, unsigned int index,
+			       struct census *sum, const void **where)
+{
+	const struct respool_class *class = &f->class[index];
+	const struct respool_header *b, *prev = NULL;
+	u64 blocks = 0, bytes = 0;
+	bool marked = f->columns[index / RESPOOL_CLASS_COLUMNS] >>
+		      index % RESPOOL_CLASS_COLUMNS & 1;
+
+	/* Back links that match make the list a simple chain: no cycle. */
+	for (b = class->first; b; prev = b, b = link_at(f, &b->next)) {
+		*where = b;
+		if (!is_free_block(f, b) || link_at(f, &b->prev) != prev)
+			return "a list's links do not match";
+		if (class_of(bytes_of(b)) != index)
+			return "a block is on the list of another class";
+		blocks++;
+		bytes += bytes_of(b);
+	}
+	*where = prev;
+	if (blocks != class->blocks || bytes != class->bytes)
+		return "a class does not count what is on its list";
+	if (marked != !!class->first)
+		return "a bit of the class map is wrong";
+	sum->free_blocks += blocks;
+	sum->free_bytes += bytes;
+	return NULL;
+}
+
+static const char *count_classes(const struct respool_freelist *f, struct census *sum,
+				 const void **where)
+{
+	const char *broken;
+	unsigned int i;
+
+	for (i = 0; i < RESPOOL_NR_CLASSES; i++) {
+		broken = count_class(f, i, sum, where);
+		if (broken)
+			return broken;
+	}
+	*where = NULL;
+	for (i = 0; i < RESPOOL_CLASS_ROWS; i++)
+		if ((f->rows >> i & 1) != !!f->columns[i])
+			return "a bit of the row map is wrong";
+	return f->rows >> RESPOOL_CLASS_ROWS ? "the row map has too many bits" : NULL;
+}
+
+/**
+ * respool_freelist_validate() - Check every invariant.
+ * @f: free list
+ * @where: set to the address of what is broken, %NULL for the whole
+ *
+ * Return: %NULL if all is well, else what the first broken invariant is.
+ */
+const char *respool_freelist_validate(const struct respool_freelist *f, const void **where)
+{
+	struct census runs = {}, classes = {};
+	const char *broken;
+
+	broken = count_runs(f, &runs, where);
+	if (!broken)
+		broken = count_classes(f, &classes, where);
+	if (broken)
+		return broken;
+	*where = NULL;
+	if (runs.runs != f->runs || runs.held_bytes + f->retired_bytes != f->held_bytes)
+		return "the runs do not add up to the memory held";
+	if (runs.live_blocks != f->live_blocks || runs.live_bytes != f->live_bytes)
+		return "the live blocks do not add up to the counters";
+	if (runs.free_blocks != f->free_blocks || runs.free_bytes != f->free_bytes)
+		return "the free blocks do not add up to the counters";
+	if (classes.free_blocks != f->free_blocks || classes.free_bytes != f->free_bytes)
+		return "the classes do not add up to the counters";
+	if (bytes_in_service(f) + f->retired_bytes != f->held_bytes)
+		return "live, free and overhead do not add up to the memory held";
+	return NULL;
+}
