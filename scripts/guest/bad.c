@@ -4,6 +4,7 @@
  * guest to see that scripts/vm notices.
  */
 #include <linux/bug.h>
+#include <linux/compiler.h>
 #include <linux/irqflags.h>
 #include <linux/module.h>
 #include <linux/string.h>
@@ -17,7 +18,7 @@ static int __init bad_init(void)
 	if (!strcmp(what, "warn"))
 		WARN(1, "asked to warn\n");
 	if (!strcmp(what, "oops"))
-		*(volatile int *)8 = 0;
+		WRITE_ONCE(*(int *)8, 0);
 	if (!strcmp(what, "hang")) {
 		local_irq_disable();
 		for (;;)
