@@ -31,7 +31,13 @@
  * itself holds smaller blocks too, and a few looks there give most of what
  * best fit would, for a fixed price.
  */
-#define FIT_LOOKS	8
+#define FIT_LOOKS	4
+
+/*
+ * A block is made shorter only if at least this share of it comes free, else
+ * one that grows step by step would lose its room to a neighbour each time.
+ */
+#define RESIZE_SHARE	8
 
 /* An odd number without pattern: the golden ratio in 64 bits. */
 #define MIX		0x9e3779b97f4a7c15ULL
@@ -237,7 +243,7 @@ void respool_freelist_class_range(unsigned int class, size_t *min, size_t *max)
 
 /* Lists. */
 
-static void insert(struct respool_freelist *f, struct respool_header *b)
+static void link_block(struct respool_freelist *f, struct respool_header *b)
 {
 	unsigned int index = class_of(bytes_of(b));
 	struct respool_class *class = &f->class[index];
@@ -254,7 +260,7 @@ static void insert(struct respool_freelist *f, struct respool_header *b)
 	f->free_bytes += bytes_of(b);
 }
 
-/* Both neighbours on the list must point back: to be asked before unlink(). */
+/* Both neighbours on the list must point back: to be asked before unlink_block(). */
 static bool is_linked(const struct respool_freelist *f, const struct respool_header *b)
 {
 	const struct respool_header *next = link_at(f, &b->next);
@@ -267,7 +273,7 @@ static bool is_linked(const struct respool_freelist *f, const struct respool_hea
 	return f->class[class_of(bytes_of(b))].first == b;
 }
 
-static void unlink(struct respool_freelist *f, struct respool_header *b)
+static void unlink_block(struct respool_freelist *f, struct respool_header *b)
 {
 	struct respool_header *next = link_at(f, &b->next);
 	struct respool_header *prev = link_at(f, &b->prev);
@@ -295,7 +301,7 @@ static void make_free(struct respool_freelist *f, struct respool_header *b,
 
 	set_tag(f, b, bytes, flags);
 	*footer = seal(f, footer, (u32)bytes);
-	insert(f, b);
+	link_block(f, b);
 }
 
 static void make_live(struct respool_freelist *f, struct respool_header *b,
@@ -450,7 +456,7 @@ int respool_freelist_remove_run(struct respool_freelist *f, struct respool_run *
 	if (!is_linked(f, first_block(run)))
 		return damaged(f, first_block(run));
 
-	unlink(f, first_block(run));
+	unlink_block(f, first_block(run));
 	link_runs(f, prev, next);
 	f->runs--;
 	f->held_bytes -= run->bytes;
@@ -594,7 +600,7 @@ int respool_freelist_alloc(struct respool_freelist *f, size_t size, size_t align
 	if (!is_intact(f, after(b)))
 		return damaged(f, after(b));
 
-	unlink(f, b);
+	unlink_block(f, b);
 	room = bytes_of(b);
 	flags = flags_of(b);
 	gap = front_gap(b, align);
@@ -712,11 +718,11 @@ int respool_freelist_resize(struct respool_freelist *f, void *ptr, size_t size)
 	room = bytes_of(b) + (is_used(next) ? 0 : bytes_of(next));
 	if (need > room)
 		return -ENOSPC;
-	if (need == bytes_of(b) || (need < bytes_of(b) && room - need < RESPOOL_BLOCK_MIN))
+	if (need <= bytes_of(b) && bytes_of(b) - need < bytes_of(b) / RESIZE_SHARE)
 		return 0;
 
 	if (!is_used(next)) {
-		unlink(f, next);
+		unlink_block(f, next);
 		f->coalesces++;
 	}
 	forget_live(f, b);
@@ -736,7 +742,8 @@ int respool_freelist_resize(struct respool_freelist *f, void *ptr, size_t size)
  * Return: 0, %-EALREADY for a block that is free, %-EINVAL for an address
  * inside a live block or a run's own data, %-EFAULT for one in no run, or
  * %-EUCLEAN. An address inside a live block where the header of a block that
- * was freed before still stands is a double free.
+ * was freed before still stands is a double free. A block of a run out of
+ * service is %-EUCLEAN, but no new damage.
  */
 int respool_freelist_free(struct respool_freelist *f, void *ptr, struct respool_run **empty)
 {
@@ -765,11 +772,11 @@ int respool_freelist_free(struct respool_freelist *f, void *ptr, struct respool_
 	bytes = (uintptr_t)end - (uintptr_t)b;
 	set_tag(f, b, bytes, flags_of(b) & ~TAG_USED);
 	if (next != end) {
-		unlink(f, next);
+		unlink_block(f, next);
 		f->coalesces++;
 	}
 	if (prev) {
-		unlink(f, prev);
+		unlink_block(f, prev);
 		f->coalesces++;
 		bytes += bytes_of(prev);
 		b = prev;
@@ -950,7 +957,7 @@ static void retire_run(struct respool_freelist *f, struct respool_run *run)
 
 /**
  * respool_freelist_salvage() - Go on without the damaged runs.
- * @f: free list that returned %-EUCLEAN
+ * @f: free list with damage
  *
  * Runs in which a tag or a link is damaged are retired: their memory counts as
  * held, their blocks no longer count at all. The other runs' lists are built
@@ -965,6 +972,7 @@ void respool_freelist_salvage(struct respool_freelist *f)
 
 	sort_runs(f, &stacks);
 	forget_runs(f);
+	f->damage = NULL;
 	f->secret = f->secret * MIX + 1;
 	for (run = stacks.sound; run; run = on) {
 		on = run->next;

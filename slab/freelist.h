@@ -23,9 +23,10 @@
  * has been. The end tag is the header of a used block of size 0.
  *
  * Errors are those of include/linux/respool.h. Every check of a call comes
- * before its first write, so a call that fails has changed nothing. After
- * -EUCLEAN the damage is still there: respool_freelist_salvage() takes the
- * damaged runs out of service and puts everything else in order.
+ * before its first write, so a call that fails has changed nothing. A call
+ * that meets damage says -EUCLEAN and notes where in @damage; the damage stays
+ * until respool_freelist_salvage() takes the damaged runs out of service and
+ * puts everything else in order.
  */
 #ifndef RESPOOL_FREELIST_H
 #define RESPOOL_FREELIST_H
@@ -99,7 +100,7 @@ struct respool_freelist {
 	struct respool_run *first_run;	/* of those in service */
 	struct respool_run *last_run;
 	struct respool_run *retired_run;	/* taken out of service by salvage */
-	const void *damage;		/* where the last -EUCLEAN was found */
+	const void *damage;		/* where a call met it; NULL again after salvage */
 
 	u64 held_bytes;			/* memory brought in and not taken out again */
 	u64 runs;			/* in service */

@@ -1,0 +1,831 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The byte layer's shell: a lock, runs taken from the page layer and given
+ * back, counting and reporting around the free list core.
+ *
+ * A slab is a client of the public page API, with an account of its own named
+ * "slab:NAME". It takes a run when its lists cannot serve a request and gives
+ * a run back as soon as that is empty, but for one that is kept warm.
+ *
+ * Lock order: slab->lock, then the page layer's. slabs_lock is taken with
+ * neither held.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/debugfs.h>
+#include <linux/err.h>
+#include <linux/export.h>
+#include <linux/instruction_pointer.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/random.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+
+#include "buddy/debugfs.h"
+#include "buddy/stats.h"
+#include "slab/slab.h"
+
+/*
+ * A new run is 1/32 of what the slab holds: few runs in a large slab, little
+ * waste in a small one. On recorded workloads a larger share costs some per
+ * cent of utilisation and a smaller one gains nothing.
+ */
+#define RUN_SHARE	32
+#define RUN_MIN_PAGES	2
+#define RUN_MAX_PAGES	(SZ_2M >> PAGE_SHIFT)
+
+/* An empty run up to this size, or up to what growth would take, is kept warm. */
+#define WARM_PAGES	8
+
+/* A request of this many pages gets a run of its own, whole, as its one block. */
+#define LARGE_BYTES	(16 * PAGE_SIZE)
+
+/* Requests up to here need no check against the pool's size: one page serves. */
+#define SMALL_BYTES	(PAGE_SIZE / 2)
+
+/*
+ * Invariant: at most one run in service is empty, and that is warm.
+ *
+ * I: set before the slab can be found, then constant.  L: lock.
+ * S: slabs_lock.
+ */
+struct respool_slab {
+	struct list_head node;			/* S */
+	char name[RESPOOL_NAME_LEN];		/* I */
+	struct respool *pool;			/* I: the slab's own account */
+	struct dentry *debugfs;			/* I */
+
+	raw_spinlock_t lock;
+	struct respool_run *warm;		/* L: last run found empty, maybe in use again */
+	u64 peak_held_bytes;			/* L */
+	u64 peak_live_bytes;			/* L */
+	u64 allocations;			/* L */
+	u64 frees;				/* L */
+	u64 reallocs;				/* L */
+	u64 reallocs_in_place;			/* L */
+	u64 runs_taken;				/* L */
+	u64 runs_returned;			/* L */
+	atomic64_t failures;
+	struct respool_refusals refusals;	/* atomic */
+	struct respool_freelist freelist;	/* L; its secret also without */
+};
+
+/* What salvage cost, to be reported once the lock is released. */
+struct loss {
+	const void *where;
+	u64 runs;
+	u64 bytes;
+};
+
+static LIST_HEAD(slabs);
+static DEFINE_RAW_SPINLOCK(slabs_lock);
+
+/* Reports */
+
+/* The page API tells what lies in the pool, not where the pool starts. */
+static const void *find_pool_start(const struct respool *pool, const void *inside)
+{
+	unsigned long low = 0, high = respool_nr_pages(pool);
+
+	while (high - low > 1) {
+		unsigned long mid = low + (high - low) / 2;
+
+		if (respool_contains(pool, inside - (mid << PAGE_SHIFT)))
+			low = mid;
+		else
+			high = mid;
+	}
+	return inside - (low << PAGE_SHIFT);
+}
+
+/* Bytes from the pool's start to @addr, -1 for an address outside the pool. */
+long respool_slab_offset(const struct respool_slab *slab, const void *addr)
+{
+	if (!respool_contains(slab->pool, addr))
+		return -1;
+	return addr - find_pool_start(slab->pool, addr);
+}
+
+/* For a call that ended with @error; refused for the damage, it is counted as that. */
+static void report_loss(struct respool_slab *slab, const struct loss *loss, int error,
+			const char *call, unsigned long caller)
+{
+	long offset;
+
+	if (likely(!loss->where))
+		return;
+	offset = respool_slab_offset(slab, loss->where);
+	pr_err("slab %s: damaged at offset %ld, %llu bytes in %llu runs out of service\n",
+	       slab->name, offset, loss->bytes, loss->runs);
+	if (error != -EUCLEAN)
+		respool_refuse(&slab->refusals, RESPOOL_CORRUPT, "slab", slab->name,
+			       "%s met damage at offset %ld from %pS", call, offset,
+			       (void *)caller);
+}
+
+/* Names the slab of @slab's pool, if any, that handed @addr out. */
+static bool find_other_slab(const struct respool_slab *slab, const void *addr,
+			    char name[RESPOOL_NAME_LEN])
+{
+	struct respool_slab *other;
+	unsigned long flags;
+	bool found = false;
+
+	raw_spin_lock_irqsave(&slabs_lock, flags);
+	list_for_each_entry(other, &slabs, node) {
+		if (other == slab || !respool_freelist_knows(&other->freelist, addr))
+			continue;
+		strscpy(name, other->name, RESPOOL_NAME_LEN);
+		found = true;
+		break;
+	}
+	raw_spin_unlock_irqrestore(&slabs_lock, flags);
+	return found;
+}
+
+/* The header in front of @addr can be read. */
+static bool may_be_block(const struct respool_slab *slab, const void *addr)
+{
+	return respool_contains(slab->pool, addr) &&
+	       respool_contains(slab->pool, addr - RESPOOL_BLOCK_HEADER);
+}
+
+/* Counts and reports a call on @addr that failed with @error; returns what it was. */
+static int refuse_address(struct respool_slab *slab, const void *addr, int error,
+			  const char *call, unsigned long caller)
+{
+	char other[RESPOOL_NAME_LEN];
+
+	atomic64_inc(&slab->failures);
+	if (error == -EFAULT && may_be_block(slab, addr) && find_other_slab(slab, addr, other)) {
+		respool_refuse(&slab->refusals, RESPOOL_WRONG_SLAB, "slab", slab->name,
+			       "%s of a block of slab %s, at offset %ld, from %pS", call, other,
+			       respool_slab_offset(slab, addr), (void *)caller);
+		return -EXDEV;
+	}
+	respool_refuse(&slab->refusals, respool_refusal_of(error), "slab", slab->name,
+		       "%s at offset %ld from %pS", call, respool_slab_offset(slab, addr),
+		       (void *)caller);
+	return error;
+}
+
+static unsigned long max_run_pages(const struct respool_slab *slab)
+{
+	return 1UL << respool_max_order(slab->pool);
+}
+
+/* Pages of a run that is sure to serve a request, 0 if no run of this pool is. */
+static unsigned long run_pages(const struct respool_slab *slab, size_t size, size_t align)
+{
+	unsigned long pages = PFN_UP(respool_freelist_run_bytes(size, align));
+
+	return pages > max_run_pages(slab) ? 0 : pages;
+}
+
+static bool refuse_request(struct respool_slab *slab, size_t size, size_t align,
+			   unsigned long caller)
+{
+	enum respool_refusal kind;
+	size_t sum;
+
+	if (likely(size - 1 < SMALL_BYTES && align == RESPOOL_BLOCK_ALIGN))
+		return false;
+	if (!size)
+		kind = RESPOOL_ZERO_SIZE;
+	else if (!is_power_of_2(align))
+		kind = RESPOOL_BAD_ALIGN;
+	else if (check_add_overflow(size, align, &sum) ||
+		 check_add_overflow(sum, RESPOOL_RUN_OVERHEAD + PAGE_SIZE, &sum))
+		kind = RESPOOL_OVERFLOW;
+	else if (!run_pages(slab, size, align))
+		kind = RESPOOL_TOO_LARGE;
+	else
+		return false;
+
+	atomic64_inc(&slab->failures);
+	respool_refuse(&slab->refusals, kind, "slab", slab->name,
+		       "request of %zu bytes aligned to %zu from %pS", size, align,
+		       (void *)caller);
+	return true;
+}
+
+/* Runs, and the locked half of every call */
+
+static unsigned long growth_pages(const struct respool_slab *slab)
+{
+	u64 share = (slab->freelist.held_bytes >> PAGE_SHIFT) / RUN_SHARE;
+
+	return min_t(unsigned long, max_run_pages(slab),
+		     clamp_t(u64, share, RUN_MIN_PAGES, RUN_MAX_PAGES));
+}
+
+static void note_peaks_locked(struct respool_slab *slab)
+{
+	slab->peak_held_bytes = max(slab->peak_held_bytes, slab->freelist.held_bytes);
+	slab->peak_live_bytes = max(slab->peak_live_bytes, slab->freelist.live_bytes);
+}
+
+static bool warm_is_empty_locked(const struct respool_slab *slab)
+{
+	return slab->warm && respool_freelist_run_is_empty(&slab->freelist, slab->warm);
+}
+
+static int return_run_locked(struct respool_slab *slab, struct respool_run *run)
+{
+	int error = respool_freelist_remove_run(&slab->freelist, run);
+
+	if (error)
+		return error;
+	if (slab->warm == run)
+		slab->warm = NULL;
+	slab->runs_returned++;
+	respool_free_block(slab->pool, run);
+	return 0;
+}
+
+static int return_warm_locked(struct respool_slab *slab)
+{
+	return warm_is_empty_locked(slab) ? return_run_locked(slab, slab->warm) : 0;
+}
+
+/* @run has just lost its last live block: keep it, or the one kept before, or none. */
+static int settle_empty_run_locked(struct respool_slab *slab, struct respool_run *run)
+{
+	unsigned long keep = max_t(unsigned long, growth_pages(slab), WARM_PAGES);
+
+	if (run->bytes >> PAGE_SHIFT > keep || (slab->warm != run && warm_is_empty_locked(slab)))
+		return return_run_locked(slab, run);
+	slab->warm = run;
+	return 0;
+}
+
+static int take_run_locked(struct respool_slab *slab, unsigned long pages)
+{
+	void *mem = respool_alloc_exact(slab->pool, pages, GFP_NOWAIT);
+	int error;
+
+	if (!mem)
+		return -ENOMEM;
+	error = respool_freelist_add_run(&slab->freelist, mem, pages << PAGE_SHIFT);
+	if (error) {
+		respool_free_block(slab->pool, mem);
+		return error;
+	}
+	slab->runs_taken++;
+	return 0;
+}
+
+/*
+ * Take a run and serve the request from it. The warm run goes first: it could
+ * not serve, and a short pool may need its pages.
+ */
+static int grow_locked(struct respool_slab *slab, size_t size, size_t align, void **ptr)
+{
+	unsigned long least = run_pages(slab, size, align);
+	unsigned long pages = max(least, growth_pages(slab));
+	int error = return_warm_locked(slab);
+
+	if (error)
+		return error;
+	if (size >= LARGE_BYTES) {
+		pages = least;
+		if (align <= RESPOOL_BLOCK_ALIGN)
+			size = (pages << PAGE_SHIFT) - RESPOOL_RUN_OVERHEAD - RESPOOL_BLOCK_HEADER;
+	}
+	error = take_run_locked(slab, pages);
+	if (error == -ENOMEM && pages > least)
+		error = take_run_locked(slab, least);
+	return error ? error : respool_freelist_alloc(&slab->freelist, size, align, ptr);
+}
+
+/* If damage was met, give up the runs it is in and go on with the others. */
+static bool salvage_locked(struct respool_slab *slab, struct loss *loss)
+{
+	struct respool_freelist *f = &slab->freelist;
+	u64 runs = f->retired_runs, bytes = f->retired_bytes;
+
+	lockdep_assert_held(&slab->lock);
+	if (likely(!f->damage))
+		return false;
+	loss->where = f->damage;
+	respool_freelist_salvage(f);
+	loss->runs = f->retired_runs - runs;
+	loss->bytes = f->retired_bytes - bytes;
+	return true;
+}
+
+static int try_alloc_locked(struct respool_slab *slab, size_t size, size_t align, void **ptr)
+{
+	int error = respool_freelist_alloc(&slab->freelist, size, align, ptr);
+
+	return error == -ENOMEM ? grow_locked(slab, size, align, ptr) : error;
+}
+
+static int alloc_locked(struct respool_slab *slab, size_t size, size_t align, void **ptr,
+			struct loss *loss)
+{
+	int error = try_alloc_locked(slab, size, align, ptr);
+
+	if (salvage_locked(slab, loss))
+		error = try_alloc_locked(slab, size, align, ptr);
+	if (!error)
+		note_peaks_locked(slab);
+	return error;
+}
+
+static int free_locked(struct respool_slab *slab, void *addr, struct loss *loss)
+{
+	struct respool_run *empty;
+	int error = respool_freelist_free(&slab->freelist, addr, &empty);
+
+	if (!error && empty)
+		settle_empty_run_locked(slab, empty);
+	salvage_locked(slab, loss);
+	return error;
+}
+
+/* 0 for an address that is not a live block's. */
+static size_t usable_size_locked(struct respool_slab *slab, const void *addr)
+{
+	size_t size = 0;
+
+	respool_freelist_usable_size(&slab->freelist, addr, &size);
+	return size;
+}
+
+/* Allocation */
+
+static void *alloc(struct respool_slab *slab, size_t size, size_t align, gfp_t gfp,
+		   unsigned long caller)
+{
+	struct loss loss = {};
+	unsigned long flags;
+	size_t usable = 0;
+	void *addr = NULL;
+	int error;
+
+	if (refuse_request(slab, size, align, caller))
+		return NULL;
+	raw_spin_lock_irqsave(&slab->lock, flags);
+	error = alloc_locked(slab, size, align, &addr, &loss);
+	if (!error) {
+		slab->allocations++;
+		if (gfp & __GFP_ZERO)
+			usable = usable_size_locked(slab, addr);
+	}
+	raw_spin_unlock_irqrestore(&slab->lock, flags);
+
+	report_loss(slab, &loss, error, "allocation", caller);
+	if (error) {
+		atomic64_inc(&slab->failures);
+		return NULL;
+	}
+	if (gfp & __GFP_ZERO)
+		memset(addr, 0, usable);
+	return addr;
+}
+
+/**
+ * respool_alloc() - Allocate bytes from a slab.
+ * @slab: slab to allocate from
+ * @size: bytes wanted, at least 1
+ * @gfp: __GFP_ZERO clears all of respool_usable_size(), outside any lock;
+ *	other flags have no meaning here
+ *
+ * The block is physically contiguous and aligned to 16 bytes. It takes 8 bytes
+ * more than @size, rounded up to 16, and 32 at least; for a request of 16 pages
+ * or more a run of its own may be taken, which it then fills. Without
+ * __GFP_ZERO its contents are undefined.
+ *
+ * The work is bounded, whatever the slab's size and history: good fit over
+ * two-level segregated lists (Masmano et al., "TLSF", 2004), and at most two
+ * tries to take a run from the page layer. Only a call that meets damaged data
+ * does more: it walks the slab to take the damaged runs out of service.
+ *
+ * Context: Any context except NMI. Takes the slab's lock, then the pool's, with
+ * interrupts off. Never sleeps.
+ * Return: the block, or %NULL.
+ */
+void *respool_alloc(struct respool_slab *slab, size_t size, gfp_t gfp)
+{
+	return alloc(slab, size, RESPOOL_BLOCK_ALIGN, gfp, _RET_IP_);
+}
+EXPORT_SYMBOL_GPL(respool_alloc);
+
+/**
+ * respool_alloc_aligned() - Allocate bytes at a multiple of an alignment.
+ * @slab: slab to allocate from
+ * @size: bytes wanted, at least 1
+ * @align: a power of two, in bytes; below 16 it means 16
+ * @gfp: as in respool_alloc()
+ *
+ * It is the virtual address that is aligned; up to the page size, that aligns
+ * the physical one too. The search is for @align + 16 bytes more than @size
+ * needs; what is cut off in front becomes a free block.
+ *
+ * Context: Any context except NMI. Takes the slab's lock, then the pool's, with
+ * interrupts off. Never sleeps.
+ * Return: the block, or %NULL.
+ */
+void *respool_alloc_aligned(struct respool_slab *slab, size_t size, size_t align, gfp_t gfp)
+{
+	return alloc(slab, size, align, gfp, _RET_IP_);
+}
+EXPORT_SYMBOL_GPL(respool_alloc_aligned);
+
+/*
+ * Make the block at @addr hold @size bytes, where it is or, if it cannot grow
+ * there, by allocating another, to which the caller then moves the contents.
+ * @old is set to the usable size it had.
+ */
+static int resize_locked(struct respool_slab *slab, void *addr, size_t size, size_t *old,
+			 void **to, struct loss *loss)
+{
+	int error = respool_freelist_usable_size(&slab->freelist, addr, old);
+
+	if (!error)
+		error = respool_freelist_resize(&slab->freelist, addr, size);
+	salvage_locked(slab, loss);
+	*to = addr;
+	if (error == -ENOSPC)
+		error = alloc_locked(slab, size, RESPOOL_BLOCK_ALIGN, to, loss);
+	if (!error)
+		note_peaks_locked(slab);
+	return error;
+}
+
+static void move_block(struct respool_slab *slab, void *from, void *to, size_t bytes,
+		       unsigned long caller)
+{
+	struct loss loss = {};
+	unsigned long flags;
+	int error;
+
+	memcpy(to, from, bytes);
+	raw_spin_lock_irqsave(&slab->lock, flags);
+	error = free_locked(slab, from, &loss);
+	raw_spin_unlock_irqrestore(&slab->lock, flags);
+
+	report_loss(slab, &loss, error, "realloc", caller);
+	if (error)
+		refuse_address(slab, from, error, "realloc", caller);
+}
+
+/**
+ * respool_realloc() - Change the size of a block.
+ * @slab: slab the block is from
+ * @addr: the block, or %NULL to allocate one
+ * @size: bytes it shall hold, at least 1; zero is refused, free has its own call
+ * @gfp: with __GFP_ZERO, what the block gains over its old usable size is clear
+ *
+ * Shrinks in place and grows in place into a free neighbour; else the contents
+ * move to a new block and the old one is freed. A block that moves is aligned
+ * to 16 bytes, whatever it was before.
+ *
+ * Context: Any context except NMI. Takes the slab's lock, then the pool's, with
+ * interrupts off; copies with neither held. Never sleeps.
+ * Return: the block, or %NULL, in which case @addr is as it was.
+ */
+void *respool_realloc(struct respool_slab *slab, void *addr, size_t size, gfp_t gfp)
+{
+	struct loss loss = {};
+	size_t old = 0, new = 0;
+	unsigned long flags;
+	void *to = NULL;
+	int error;
+
+	if (!addr)
+		return alloc(slab, size, RESPOOL_BLOCK_ALIGN, gfp, _RET_IP_);
+	if (refuse_request(slab, size, RESPOOL_BLOCK_ALIGN, _RET_IP_))
+		return NULL;
+	if (!may_be_block(slab, addr)) {
+		refuse_address(slab, addr, -EFAULT, "realloc", _RET_IP_);
+		return NULL;
+	}
+	raw_spin_lock_irqsave(&slab->lock, flags);
+	error = resize_locked(slab, addr, size, &old, &to, &loss);
+	if (!error) {
+		slab->reallocs++;
+		slab->reallocs_in_place += to == addr;
+		new = usable_size_locked(slab, to);
+	}
+	raw_spin_unlock_irqrestore(&slab->lock, flags);
+
+	report_loss(slab, &loss, error, "realloc", _RET_IP_);
+	if (error == -ENOMEM)
+		atomic64_inc(&slab->failures);
+	else if (error)
+		refuse_address(slab, addr, error, "realloc", _RET_IP_);
+	if (error)
+		return NULL;
+	if (to != addr)
+		move_block(slab, addr, to, min(old, new), _RET_IP_);
+	if (gfp & __GFP_ZERO && new > old)
+		memset(to + old, 0, new - old);
+	return to;
+}
+EXPORT_SYMBOL_GPL(respool_realloc);
+
+/**
+ * respool_free() - Give a block back.
+ * @slab: slab the block is from
+ * @addr: the block, or %NULL
+ *
+ * Merges with both neighbours at once (Knuth, TAOCP vol. 1, 2.5); a run that
+ * becomes empty goes back to the page layer, unless it is kept warm. A mistake
+ * is refused, counted, logged once, and changes nothing; to tell which mistake
+ * it is may take a walk over the slab's runs.
+ *
+ * Context: Any context except NMI. Takes the slab's lock, then the pool's, with
+ * interrupts off. Never sleeps.
+ * Return: 0; -EALREADY if the block is free, -EINVAL if @addr is inside a
+ * block, -EFAULT if @addr is not in the slab, -EXDEV if it is a block of
+ * another slab of the pool, -EUCLEAN if the data around the block is damaged
+ * or its run out of service.
+ */
+int respool_free(struct respool_slab *slab, void *addr)
+{
+	struct loss loss = {};
+	unsigned long flags;
+	int error;
+
+	if (!addr)
+		return 0;
+	if (!may_be_block(slab, addr))
+		return refuse_address(slab, addr, -EFAULT, "free", _RET_IP_);
+	raw_spin_lock_irqsave(&slab->lock, flags);
+	error = free_locked(slab, addr, &loss);
+	if (!error)
+		slab->frees++;
+	raw_spin_unlock_irqrestore(&slab->lock, flags);
+
+	report_loss(slab, &loss, error, "free", _RET_IP_);
+	return error ? refuse_address(slab, addr, error, "free", _RET_IP_) : 0;
+}
+EXPORT_SYMBOL_GPL(respool_free);
+
+/**
+ * respool_usable_size() - How many bytes a block holds.
+ * @slab: slab the block is from
+ * @addr: the block, or %NULL
+ *
+ * Context: Any context except NMI. Takes the slab's lock with interrupts off.
+ * Never sleeps.
+ * Return: bytes that may be used, at least what was asked for; 0 for %NULL and
+ * for an address that respool_free() would refuse, which is reported the same.
+ */
+size_t respool_usable_size(struct respool_slab *slab, const void *addr)
+{
+	struct loss loss = {};
+	unsigned long flags;
+	size_t size = 0;
+	int error = -EFAULT;
+
+	if (!addr)
+		return 0;
+	if (may_be_block(slab, addr)) {
+		raw_spin_lock_irqsave(&slab->lock, flags);
+		error = respool_freelist_usable_size(&slab->freelist, addr, &size);
+		salvage_locked(slab, &loss);
+		raw_spin_unlock_irqrestore(&slab->lock, flags);
+		report_loss(slab, &loss, error, "usable size", _RET_IP_);
+	}
+	if (error)
+		refuse_address(slab, addr, error, "usable size", _RET_IP_);
+	return size;
+}
+EXPORT_SYMBOL_GPL(respool_usable_size);
+
+/* Looking */
+
+/**
+ * respool_slab_name() - Name of a slab.
+ * @slab: slab
+ *
+ * Context: Any.
+ * Return: the name given at creation.
+ */
+const char *respool_slab_name(const struct respool_slab *slab)
+{
+	return slab->name;
+}
+EXPORT_SYMBOL_GPL(respool_slab_name);
+
+/**
+ * respool_slab_stats() - Read a slab's statistics.
+ * @slab: slab
+ * @stats: where they go; see &struct respool_slab_stats
+ *
+ * All numbers but the failures and refusals are of one moment, so that sums
+ * add up.
+ *
+ * Context: Any context except NMI. Takes the slab's lock with interrupts off,
+ * for a walk over the largest free blocks. Never sleeps.
+ */
+void respool_slab_stats(struct respool_slab *slab, struct respool_slab_stats *stats)
+{
+	const struct respool_freelist *f = &slab->freelist;
+	unsigned long flags;
+
+	memset(stats, 0, sizeof(*stats));
+	respool_refusals_read(&slab->refusals, stats->refusals);
+	stats->failures = atomic64_read(&slab->failures);
+	raw_spin_lock_irqsave(&slab->lock, flags);
+	stats->held_pages = f->held_bytes >> PAGE_SHIFT;
+	stats->runs = f->runs + f->retired_runs;
+	stats->empty_runs = warm_is_empty_locked(slab);
+	stats->live_blocks = f->live_blocks;
+	stats->live_bytes = f->live_bytes;
+	stats->free_blocks = f->free_blocks;
+	stats->free_bytes = f->free_bytes;
+	stats->overhead_bytes = f->runs * RESPOOL_RUN_OVERHEAD +
+				f->live_blocks * RESPOOL_BLOCK_HEADER + f->retired_bytes;
+	stats->largest_free = respool_freelist_largest_free(f);
+	stats->peak_held_pages = slab->peak_held_bytes >> PAGE_SHIFT;
+	stats->peak_live_bytes = slab->peak_live_bytes;
+	stats->allocations = slab->allocations;
+	stats->frees = slab->frees;
+	stats->reallocs = slab->reallocs;
+	stats->reallocs_in_place = slab->reallocs_in_place;
+	stats->splits = f->splits;
+	stats->coalesces = f->coalesces;
+	stats->runs_taken = slab->runs_taken;
+	stats->runs_returned = slab->runs_returned;
+	raw_spin_unlock_irqrestore(&slab->lock, flags);
+}
+EXPORT_SYMBOL_GPL(respool_slab_stats);
+
+/**
+ * respool_slab_validate() - Check every invariant of a slab.
+ * @slab: slab
+ * @why: receives "ok", or the first broken invariant in words
+ * @len: bytes at @why
+ *
+ * Only looks: damage is acted upon by the call that meets it. Runs already out
+ * of service are not looked at.
+ *
+ * Context: Any context except NMI, but for diagnosis: holds the slab's lock
+ * with interrupts off for a time in proportion to the slab's blocks.
+ * Return: 0, or -EUCLEAN.
+ */
+int respool_slab_validate(struct respool_slab *slab, char *why, size_t len)
+{
+	unsigned long flags;
+	const char *broken;
+	const void *where;
+
+	raw_spin_lock_irqsave(&slab->lock, flags);
+	broken = respool_freelist_validate(&slab->freelist, &where);
+	raw_spin_unlock_irqrestore(&slab->lock, flags);
+	if (!broken)
+		strscpy(why, "ok", len);
+	else if (!where)
+		strscpy(why, broken, len);
+	else
+		snprintf(why, len, "%s (offset %ld)", broken, respool_slab_offset(slab, where));
+	return broken ? -EUCLEAN : 0;
+}
+EXPORT_SYMBOL_GPL(respool_slab_validate);
+
+void respool_slab_classes(struct respool_slab *slab,
+			  struct respool_class classes[RESPOOL_NR_CLASSES])
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&slab->lock, flags);
+	memcpy(classes, slab->freelist.class, sizeof(slab->freelist.class));
+	raw_spin_unlock_irqrestore(&slab->lock, flags);
+}
+
+/* Look at the next run above address @after; false if there is none. */
+bool respool_slab_view_run(struct respool_slab *slab, const void *after,
+			   struct respool_run_view *view)
+{
+	const struct respool_run *run;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&slab->lock, flags);
+	run = respool_freelist_run_after(&slab->freelist, after);
+	if (run) {
+		view->start = run;
+		view->bytes = run->bytes;
+		view->blocks = respool_freelist_blocks(&slab->freelist, run, view->rows,
+						       view->nr_rows);
+	}
+	raw_spin_unlock_irqrestore(&slab->lock, flags);
+	return run;
+}
+
+/* Life of a slab */
+
+static int register_slab(struct respool_slab *slab)
+{
+	struct respool_slab *other;
+	unsigned long flags;
+	int error = 0;
+
+	raw_spin_lock_irqsave(&slabs_lock, flags);
+	list_for_each_entry(other, &slabs, node)
+		if (!strcmp(other->name, slab->name) &&
+		    !strcmp(respool_name(other->pool), respool_name(slab->pool)))
+			error = -EEXIST;
+	if (!error)
+		list_add_tail(&slab->node, &slabs);
+	raw_spin_unlock_irqrestore(&slabs_lock, flags);
+	return error;
+}
+
+static void unregister_slab(struct respool_slab *slab)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&slabs_lock, flags);
+	list_del(&slab->node);
+	raw_spin_unlock_irqrestore(&slabs_lock, flags);
+}
+
+static int open_account(struct respool_slab *slab, const struct respool *pool)
+{
+	char owner[sizeof("slab:") + RESPOOL_NAME_LEN];
+
+	snprintf(owner, sizeof(owner), "slab:%s", slab->name);
+	slab->pool = respool_get_as(respool_name(pool), owner);
+	return PTR_ERR_OR_ZERO(slab->pool);
+}
+
+/**
+ * respool_slab_create() - Make a byte allocator on a pool.
+ * @pool: handle; not needed any more once the call returns
+ * @name: name of the slab, 1 to 31 of A-Z a-z 0-9 _ . -, not "." or ".."
+ *
+ * The slab takes memory when it is first asked for some, on an account of its
+ * own, "slab:" and @name.
+ *
+ * Context: Process context, may sleep.
+ * Return: the slab, or ERR_PTR: -EINVAL for a bad name, -EEXIST if @pool has a
+ * slab of that name, -ENOMEM, or what respool_get_as() says.
+ */
+struct respool_slab *respool_slab_create(struct respool *pool, const char *name)
+{
+	struct respool_slab *slab;
+	int error;
+
+	if (!pool || !name || !respool_name_valid(name))
+		return ERR_PTR(-EINVAL);
+	slab = kvzalloc(sizeof(*slab), GFP_KERNEL);
+	if (!slab)
+		return ERR_PTR(-ENOMEM);
+	strscpy(slab->name, name, sizeof(slab->name));
+	raw_spin_lock_init(&slab->lock);
+	respool_freelist_init(&slab->freelist, get_random_u64());
+	error = open_account(slab, pool);
+	if (error)
+		goto err_slab;
+	error = register_slab(slab);
+	if (error)
+		goto err_account;
+	slab->debugfs = respool_slab_debugfs_add(slab, respool_debugfs_slabs(pool));
+	return slab;
+
+err_account:
+	respool_put(slab->pool);
+err_slab:
+	kvfree(slab);
+	return ERR_PTR(error);
+}
+EXPORT_SYMBOL_GPL(respool_slab_create);
+
+/**
+ * respool_slab_destroy() - End a slab.
+ * @slab: slab, or %NULL; nobody may use it any more
+ *
+ * Never fails. Blocks still live are reported; they stay valid, and their runs
+ * stay allocated, which keeps respool.ko from being unloaded. So do runs that
+ * are out of service.
+ *
+ * Context: Process context, may sleep.
+ */
+void respool_slab_destroy(struct respool_slab *slab)
+{
+	struct loss loss = {};
+	unsigned long flags;
+
+	if (!slab)
+		return;
+	debugfs_remove(slab->debugfs);
+	unregister_slab(slab);
+	raw_spin_lock_irqsave(&slab->lock, flags);
+	return_warm_locked(slab);
+	salvage_locked(slab, &loss);
+	raw_spin_unlock_irqrestore(&slab->lock, flags);
+
+	report_loss(slab, &loss, 0, "destroy", _RET_IP_);
+	if (slab->freelist.live_blocks)
+		pr_err("slab %s: destroyed with %llu blocks of %llu bytes still live\n",
+		       slab->name, slab->freelist.live_blocks, slab->freelist.live_bytes);
+	respool_put(slab->pool);
+	kvfree(slab);
+}
+EXPORT_SYMBOL_GPL(respool_slab_destroy);
