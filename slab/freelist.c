@@ -159,23 +159,20 @@ static void link_to(const struct respool_freelist *f, u64 *place, const struct r
 }
 
 /*
- * @b may be what an overwritten link decodes to: it is only read where it lies
- * between runs of this list, and only believed if its check fits.
+ * Whether what a link decodes to may at least be read: overwritten ones decode
+ * to anything.
  */
-static bool is_free_block(const struct respool_freelist *f, const struct respool_header *b)
+static bool is_in_runs(const struct respool_freelist *f, const struct respool_header *b)
 {
 	uintptr_t addr = (uintptr_t)b;
 
 	return addr >= f->low && addr < f->high &&
-	       addr % RESPOOL_BLOCK_ALIGN == RESPOOL_BLOCK_HEADER &&
-	       is_intact(f, b) && !is_used(b);
+	       addr % RESPOOL_BLOCK_ALIGN == RESPOOL_BLOCK_HEADER;
 }
 
-static bool is_link(const struct respool_freelist *f, const u64 *place)
+static bool is_free_block(const struct respool_freelist *f, const struct respool_header *b)
 {
-	const struct respool_header *b = link_at(f, place);
-
-	return !b || is_free_block(f, b);
+	return is_in_runs(f, b) && is_intact(f, b) && !is_used(b);
 }
 
 /* Size classes. */
@@ -516,8 +513,6 @@ static int best_of_class(struct respool_freelist *f, unsigned int class, size_t 
 			*best = b;
 		if (bytes_of(b) == bytes)
 			break;
-		if (!is_link(f, &b->next))
-			return damaged(f, b);
 		b = link_at(f, &b->next);
 	}
 	return 0;
@@ -823,6 +818,12 @@ bool respool_freelist_knows(const struct respool_freelist *f, const void *ptr)
 #define for_each_block(b, run)							\
 	for (b = first_block(run); b != end_tag(run); b = after(b))
 
+/* The block at the far end is not asked: its damage is its own run's. */
+static bool may_link(const struct respool_freelist *f, const struct respool_header *to)
+{
+	return !to || is_in_runs(f, to);
+}
+
 /* What is wrong with @b itself, or in its place behind a block that is @prev_used. */
 static const char *check_block(const struct respool_freelist *f, const struct respool_run *run,
 			       const struct respool_header *b, bool prev_used)
@@ -847,7 +848,7 @@ static const char *check_block(const struct respool_freelist *f, const struct re
 	footer = footer_before(after(b));
 	if (!is_intact(f, footer) || (u32)*footer != bytes_of(b))
 		return "a footer differs from its header";
-	if (!is_link(f, &b->next) || !is_link(f, &b->prev))
+	if (!may_link(f, link_at(f, &b->next)) || !may_link(f, link_at(f, &b->prev)))
 		return "a link leads nowhere";
 	return NULL;
 }
