@@ -319,7 +319,7 @@ static unsigned long choose_base(struct choices *c)
 	return base >> choose(c, 25) << choose(c, 25);
 }
 
-static void init(struct episode *e)
+static void set_up(struct episode *e)
 {
 	unsigned long nr_pages = choose_pages(e->c), base_pfn = choose_base(e->c);
 
@@ -351,7 +351,7 @@ void buddy_episode(struct choices *c, unsigned long max_steps)
 	struct episode e = { .c = c };
 	unsigned long steps;
 
-	init(&e);
+	set_up(&e);
 	steps = 2000 + e.walk_every * choose(c, 32);
 	steps = min(steps, max_steps);
 	while (steps_done() < steps && choices_left(c)) {

@@ -2,9 +2,7 @@
 /* The same comparison, steered by libFuzzer towards code not reached before. */
 #include "buddy_episode.h"
 
-int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
-
-int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
+int fuzz_one_input(const u8 *data, size_t size)
 {
 	return run_bytes(data, size, buddy_episode);
 }

@@ -16,7 +16,7 @@ dir=$1
 steps=$2
 seed=$3
 fuzz_seconds=$4
-cores="buddy"
+cores="buddy freelist"
 mutant_steps=100000
 tab=$(printf '\t')
 number=0
@@ -39,8 +39,8 @@ result()
 steps_of()
 {
 	case $1 in
-	buddy) echo $((steps / 5 * 3)) ;;
-	freelist) echo $((steps - steps / 5 * 3)) ;;
+	buddy) echo $((steps * 3 / 5)) ;;
+	freelist) echo $((steps - steps * 3 / 5)) ;;
 	esac
 }
 
@@ -72,7 +72,7 @@ build_mutant()
 		return 1
 	fi
 	# shellcheck disable=SC2086 # flags are words
-	$CLANG $HOST_CFLAGS -w -o "$dir/mutant/$1" "$dir/mutant/$1.c" \
+	$CLANG -no-pie $HOST_CFLAGS -w -o "$dir/mutant/$1" "$dir/mutant/$1.c" \
 		"$dir/oracle/$1_oracle.o" "$dir/oracle/$1_episode.o" \
 		"$dir/oracle/$1_twin.o" "$dir/oracle/harness.o"
 }

@@ -7,10 +7,7 @@
  * one that starts at its episode.
  */
 #include <getopt.h>
-#include <inttypes.h>
 #include <sanitizer/common_interface_defs.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -86,18 +83,12 @@ static void print_where(void)
 		fprintf(stderr, now.what, now.a, now.b);
 	fputc('\n', stderr);
 	if (now.seed)
-		fprintf(stderr, "%s: again with --seed %" PRIu64 " --steps %lu\n",
-			now.program, now.seed, max(now.steps, 1UL));
+		fprintf(stderr, "%s: again with --seed %llu --steps %lu\n",
+			now.program, (unsigned long long)now.seed, max(now.steps, 1UL));
 }
 
-void differ(const char *fmt, ...)
+void fail(void)
 {
-	va_list args;
-
-	fprintf(stderr, "%s: ", now.program);
-	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
-	va_end(args);
 	fputc('\n', stderr);
 	print_where();
 	exit(1);
@@ -171,7 +162,8 @@ int run_episodes(int argc, char **argv, episode_fn *episode)
 	}
 	if (!seed)
 		seed = seed_from_clock();
-	printf("# %s: seed %" PRIu64 ", %lu steps\n", now.program, seed, steps);
+	printf("# %s: seed %llu, %lu steps\n", now.program,
+	       (unsigned long long)seed, steps);
 	fflush(stdout);
 	__sanitizer_set_death_callback(print_where);
 	nr = run_seeds(seed, steps, episode);

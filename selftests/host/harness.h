@@ -10,6 +10,8 @@
 #ifndef RESPOOL_HARNESS_H
 #define RESPOOL_HARNESS_H
 
+#include <stdio.h>
+
 #include "plain.h"
 
 struct choices {
@@ -46,8 +48,11 @@ unsigned long steps_done(void);
 /* Remember what is being done, a format with two %ld, for the report. */
 void doing(const char *what, long a, long b);
 
-/* Report that the core and its twin differ, and exit with status 1. */
-void differ(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
+/* Report that the core and its twin differ, in the words of printf(), and exit. */
+#define differ(...)	(fprintf(stderr, __VA_ARGS__), fail())
+
+/* Add what was being done and how to do it again; status 1. */
+void fail(void);
 
 #define expect_equal(what, core, twin)						\
 	do {									\
@@ -67,6 +72,9 @@ int run_episodes(int argc, char **argv, episode_fn *episode);
 
 /* One episode whose decisions are @size bytes at @data. */
 int run_bytes(const u8 *data, size_t size, episode_fn *episode);
+
+/* What libFuzzer calls; the Makefile gives it the name that libFuzzer knows. */
+int fuzz_one_input(const u8 *data, size_t size);
 
 /* malloc() and calloc() that exit instead of returning NULL. */
 void *must_alloc(size_t size);

@@ -1,0 +1,843 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * One free list from init to empty again: every answer of the byte layer's
+ * core is compared with the twin's, every block's contents are checked.
+ *
+ * Now and then a word of the core's own data is overwritten. From there until
+ * the damage is undone each call may also say -EUCLEAN, provided that it
+ * changed nothing; nothing else that holds otherwise may cease to hold.
+ */
+#include <stdlib.h>
+
+#include "freelist_episode.h"
+#include "freelist_twin.h"
+
+#define MIN_CELLS	32	/* of an arena */
+#define SMALL_ARENA	512	/* cells: up to that every step walks the arena */
+#define CELLS_PER_STEP	128	/* beyond, a step walks that many on average */
+#define KEPT_SHARE	8	/* a resize to shorter need not cut off less than that */
+#define DAMAGE_CELLS	2048	/* no larger arena is damaged: it has to be copied */
+
+struct state {
+	struct respool_freelist core;
+	struct freelist_twin twin;
+};
+
+struct episode {
+	struct choices *c;
+	struct state now;
+	unsigned long walk_every;	/* steps between two walks of the arena */
+	unsigned int alloc_percent;	/* of the steps that allocate or free */
+	unsigned int size_limit;	/* allocations rarely ask for more bytes */
+	bool damaged;			/* -EUCLEAN is a right answer now */
+
+	struct state before;		/* the call that may be refused */
+	void *memory_before;
+	bool remembered;
+	struct respool_block_row *rows;	/* room to list the blocks of a run */
+};
+
+static bool walk_is_due(const struct episode *e)
+{
+	return steps_done() % e->walk_every == 0;
+}
+
+/* Refusals must leave every byte as it was. */
+static void remember(struct episode *e)
+{
+	e->remembered = walk_is_due(e) || e->damaged;
+	if (!e->remembered)
+		return;
+	e->before = e->now;
+	memcpy(e->memory_before, e->now.twin.memory, e->now.twin.memory_bytes);
+}
+
+static void expect_unchanged(struct episode *e)
+{
+	if (!e->remembered)
+		return;
+	e->before.core.damage = e->now.core.damage;
+	if (memcmp(&e->before.core, &e->now.core, sizeof(e->now.core)))
+		differ("a refused call changed struct respool_freelist");
+	if (memcmp(e->memory_before, e->now.twin.memory, e->now.twin.memory_bytes))
+		differ("a refused call changed the arena");
+}
+
+/* True if the call was refused for damage, as it may be. */
+static bool refused_for_damage(struct episode *e, int err)
+{
+	if (!e->damaged || err != -EUCLEAN)
+		return false;
+	expect_unchanged(e);
+	return true;
+}
+
+static void compare_counts(const struct episode *e)
+{
+	const struct respool_freelist *f = &e->now.core;
+	const struct freelist_twin *t = &e->now.twin;
+
+	expect_equal("runs", f->runs, t->nr_runs);
+	expect_equal("held_bytes", f->held_bytes, t->held_cells * CELL_BYTES);
+	expect_equal("live_blocks", f->live_blocks, t->nr_live);
+	expect_equal("live_bytes", f->live_bytes,
+		     t->live_cells * CELL_BYTES - t->nr_live * RESPOOL_BLOCK_HEADER);
+	expect_equal("free_blocks", f->free_blocks, t->nr_gaps);
+	expect_equal("free_bytes", f->free_bytes, t->free_cells * CELL_BYTES);
+}
+
+/* Walks */
+
+static void expect_valid(const struct episode *e)
+{
+	const void *where = NULL;
+	const char *broken = respool_freelist_validate(&e->now.core, &where);
+
+	if (broken)
+		differ("validate says \"%s\" at byte %td of the arena", broken,
+		       (const u8 *)where - e->now.twin.arena);
+}
+
+static u32 block_cells(const struct freelist_twin *t, u32 cell)
+{
+	return t->cell[cell] == CELL_FREE ? freelist_twin_gap(t, cell) : t->object[cell].cells;
+}
+
+static void compare_run(const struct episode *e, const struct respool_run *run)
+{
+	const struct freelist_twin *t = &e->now.twin;
+	u32 cell = freelist_twin_cell(t, run + 1) + 1;
+	size_t i, nr = respool_freelist_blocks(&e->now.core, run, e->rows, t->nr_cells);
+	bool prev_used = true;
+
+	for (i = 0; i < nr; i++) {
+		const struct respool_block_row *row = &e->rows[i];
+
+		expect_equal("payload", (uintptr_t)row->addr + RESPOOL_BLOCK_HEADER,
+			     (uintptr_t)freelist_twin_payload(t, cell));
+		expect_equal("bytes", row->bytes, block_cells(t, cell) * CELL_BYTES);
+		expect_equal("used", row->used, t->cell[cell] != CELL_FREE);
+		expect_equal("prev_used", row->prev_used, prev_used);
+		prev_used = row->used;
+		cell += block_cells(t, cell);
+	}
+	expect_equal("end of the run", cell, freelist_twin_cell(t, (u8 *)run + run->bytes));
+}
+
+static void compare_runs(const struct episode *e)
+{
+	const struct respool_run *run = NULL;
+	u32 nr = 0;
+
+	while ((run = respool_freelist_run_after(&e->now.core, run)) != NULL) {
+		compare_run(e, run);
+		nr++;
+	}
+	expect_equal("runs visited", nr, e->now.twin.nr_runs);
+}
+
+static void verify_contents(const struct episode *e)
+{
+	const struct freelist_twin *t = &e->now.twin;
+	u32 i;
+
+	for (i = 0; i < t->nr_live; i++)
+		freelist_twin_verify(t, t->live[i], freelist_twin_usable(t, t->live[i]));
+}
+
+static void compare_all(const struct episode *e)
+{
+	u32 gap = freelist_twin_largest_gap(&e->now.twin);
+
+	expect_valid(e);
+	compare_runs(e);
+	verify_contents(e);
+	expect_equal("largest free", respool_freelist_largest_free(&e->now.core),
+		     gap ? gap * CELL_BYTES - RESPOOL_BLOCK_HEADER : 0);
+}
+
+/* Sizes */
+
+/* Any size, often one where the next class begins, rarely one that is absurd. */
+static size_t choose_size(struct episode *e)
+{
+	static const size_t absurd[] = { 0, 0xfffffff0, 1UL << 32, 1UL << 63, SIZE_MAX - 15,
+					 SIZE_MAX };
+	size_t size;
+
+	if (choose(e->c, 64) == 0)
+		return absurd[choose(e->c, ARRAY_SIZE(absurd))];
+	size = 1 + min(choose(e->c, e->size_limit), choose(e->c, e->size_limit));
+	if (chance(e->c, 25))
+		size = round_up(size, CELL_BYTES) + RESPOOL_BLOCK_HEADER + choose(e->c, 3) - 1;
+	return size;
+}
+
+static size_t choose_align(struct episode *e)
+{
+	static const size_t absurd[] = { 0, 3, 24, 48, 1UL << 32, 1UL << 63, SIZE_MAX };
+
+	if (choose(e->c, 64) == 0)
+		return absurd[choose(e->c, ARRAY_SIZE(absurd))];
+	if (chance(e->c, 75))
+		return RESPOOL_BLOCK_ALIGN;
+	return 1UL << choose(e->c, 13);
+}
+
+static int expected_request(size_t size, size_t align)
+{
+	if (!size || !is_power_of_2(align))
+		return -EINVAL;
+	return size > UINT_MAX / 2 || align > UINT_MAX / 2 ? -EOVERFLOW : 0;
+}
+
+static size_t bytes_for(size_t size)
+{
+	return max(round_up(size + RESPOOL_BLOCK_HEADER, CELL_BYTES), RESPOOL_BLOCK_MIN);
+}
+
+/*
+ * Bytes of a free block that must serve: it has room for any alignment, and is
+ * of a higher class than what is asked for, as classes are a 32nd wide.
+ */
+static size_t bytes_surely_enough(size_t size, size_t align)
+{
+	size_t bytes = bytes_for(size);
+
+	if (align > CELL_BYTES)
+		bytes += align - CELL_BYTES + RESPOOL_BLOCK_MIN;
+	return bytes + max(bytes / 32, CELL_BYTES);
+}
+
+/* A block holds what was asked for, and less than @slack bytes could be cut off. */
+static void expect_fit(size_t usable, size_t size, size_t slack)
+{
+	if (usable < size)
+		differ("%zu bytes are given for %zu", usable, size);
+	if (usable + RESPOOL_BLOCK_HEADER - bytes_for(size) >= slack)
+		differ("more than a rest is wasted: %zu bytes for %zu", usable, size);
+}
+
+static size_t usable_size(struct episode *e, const void *ptr)
+{
+	size_t usable = 0;
+
+	expect_equal("usable_size", respool_freelist_usable_size(&e->now.core, ptr, &usable), 0);
+	return usable;
+}
+
+/* Allocation */
+
+static void accept_block(struct episode *e, void *ptr, size_t size, size_t align)
+{
+	size_t usable = usable_size(e, ptr);
+	struct freelist_twin *t = &e->now.twin;
+
+	if ((uintptr_t)ptr & (align - 1))
+		differ("the block is not aligned to %zu", align);
+	expect_fit(usable, size, RESPOOL_BLOCK_MIN);
+	freelist_twin_take(t, ptr, usable);
+	expect_equal("knows", respool_freelist_knows(&e->now.core, ptr), true);
+	if (chance(e->c, 75))
+		freelist_twin_fill(t, freelist_twin_cell(t, ptr), choose_any(e->c));
+}
+
+static void expect_no_room(struct episode *e, size_t size, size_t align)
+{
+	size_t largest;
+
+	expect_unchanged(e);
+	if (!walk_is_due(e))
+		return;
+	largest = (size_t)freelist_twin_largest_gap(&e->now.twin) * CELL_BYTES;
+	if (largest >= bytes_surely_enough(size, align))
+		differ("nothing for %zu bytes with a free block of %zu", size, largest);
+}
+
+/* The block, or NULL if there was no room or the request was refused. */
+static void *try_alloc(struct episode *e, size_t size, size_t align)
+{
+	int expected = expected_request(size, align), err;
+	void *ptr;
+
+	doing("alloc of %ld bytes aligned to %ld", size, align);
+	remember(e);
+	err = respool_freelist_alloc(&e->now.core, size, align, &ptr);
+	if (refused_for_damage(e, err))
+		return NULL;
+	if (!expected && err == -ENOMEM) {
+		expect_no_room(e, size, align);
+		return NULL;
+	}
+	expect_equal("alloc", err, expected);
+	if (err) {
+		expect_unchanged(e);
+		return NULL;
+	}
+	accept_block(e, ptr, size, align);
+	return ptr;
+}
+
+/* Runs */
+
+static bool add_run(struct episode *e, u32 start, u32 cells)
+{
+	struct respool_run *run = freelist_twin_run_at(&e->now.twin, start);
+	int err;
+
+	doing("run of %ld cells at %ld", cells, start);
+	if (!freelist_twin_room_for_run(&e->now.twin, start, cells))
+		return false;
+	remember(e);
+	err = respool_freelist_add_run(&e->now.core, run, (size_t)cells * CELL_BYTES);
+	if (refused_for_damage(e, err))
+		return false;
+	expect_equal("add_run", err, 0);
+	freelist_twin_add_run(&e->now.twin, start, cells);
+	expect_equal("run_is_empty", respool_freelist_run_is_empty(&e->now.core, run), true);
+	return true;
+}
+
+static u32 choose_run_start(struct episode *e)
+{
+	const struct freelist_twin *t = &e->now.twin;
+	const struct twin_run *run;
+
+	if (!t->nr_runs || chance(e->c, 50))
+		return choose(e->c, t->nr_cells);
+	run = &t->run[choose(e->c, t->nr_runs)];
+	return run->start + run->cells;
+}
+
+static void add_any_run(struct episode *e)
+{
+	u32 least = DIV_ROUND_UP(RESPOOL_RUN_OVERHEAD + RESPOOL_BLOCK_MIN, CELL_BYTES);
+
+	add_run(e, choose_run_start(e),
+		least + choose(e->c, e->now.twin.nr_cells >> choose(e->c, 4)));
+}
+
+/* A run just long enough for a request serves it. */
+static void grow_for(struct episode *e, size_t size, size_t align)
+{
+	size_t bytes = respool_freelist_run_bytes(size, align);
+
+	if (expected_request(size, align)) {
+		expect_equal("run_bytes", bytes, 0);
+		return;
+	}
+	expect_equal("run_bytes modulo 16", bytes % CELL_BYTES, 0);
+	if (bytes / CELL_BYTES < e->now.twin.nr_cells &&
+	    add_run(e, choose_run_start(e), bytes / CELL_BYTES) &&
+	    !try_alloc(e, size, align) && !e->damaged)
+		differ("a run of %zu bytes does not serve %zu bytes aligned to %zu", bytes, size,
+		       align);
+}
+
+static void alloc_anything(struct episode *e)
+{
+	size_t size = choose_size(e), align = choose_align(e);
+
+	if (try_alloc(e, size, align))
+		return;
+	if (chance(e->c, 50))
+		add_any_run(e);
+	else if (chance(e->c, 10))
+		grow_for(e, size, align);
+}
+
+static void add_bad_run(struct episode *e)
+{
+	u8 *arena = e->now.twin.arena;
+	static const struct {
+		size_t offset, bytes;
+	} bad[] = {
+		{ 16, 0 }, { 16, 16 }, { 16, 64 }, { 24, 128 }, { 16, 136 }, { 17, 128 },
+		{ 16, 1UL << 33 }, { 16, SIZE_MAX - 15 },
+	};
+	u32 i = choose(e->c, ARRAY_SIZE(bad));
+
+	doing("bad run of %ld bytes at byte %ld", bad[i].bytes, bad[i].offset);
+	remember(e);
+	expect_equal("add_run", respool_freelist_add_run(&e->now.core, arena + bad[i].offset,
+							 bad[i].bytes), -EINVAL);
+	expect_unchanged(e);
+}
+
+static void remove_run(struct episode *e, struct twin_run *twin)
+{
+	struct respool_run *run = freelist_twin_run_at(&e->now.twin, twin->start);
+	int err;
+
+	doing("removal of the run at %ld with %ld live blocks", twin->start, twin->live);
+	remember(e);
+	if (!e->damaged)
+		expect_equal("run_is_empty", respool_freelist_run_is_empty(&e->now.core, run),
+			     !twin->live);
+	err = respool_freelist_remove_run(&e->now.core, run);
+	if (refused_for_damage(e, err))
+		return;
+	if (twin->live && err)
+		expect_unchanged(e);
+	expect_equal("remove_run", err, twin->live ? -EBUSY : 0);
+	if (!err)
+		freelist_twin_remove_run(&e->now.twin, twin);
+}
+
+static void remove_any_run(struct episode *e)
+{
+	if (e->now.twin.nr_runs)
+		remove_run(e, &e->now.twin.run[choose(e->c, e->now.twin.nr_runs)]);
+}
+
+/* Free */
+
+/* What a call should say of @ptr. The header of a block is not inside the block. */
+static int expected_of(struct freelist_twin *t, const void *ptr)
+{
+	const u8 *in_cell = (const u8 *)ptr - RESPOOL_BLOCK_HEADER;
+	u32 cell = (in_cell - t->arena) / CELL_BYTES;
+
+	if (!freelist_twin_run_of(t, ptr))
+		return -EFAULT;
+	if (t->cell[cell] == CELL_FREE) {
+		bool is_header = t->cell[cell - 1] != CELL_FREE &&
+				 (uintptr_t)in_cell % CELL_BYTES == 0;
+
+		return is_header ? -EINVAL : -EALREADY;
+	}
+	return t->cell[cell] == freelist_twin_cell(t, ptr) && !((uintptr_t)ptr % CELL_BYTES) ?
+	       0 : -EINVAL;
+}
+
+/* The header of a block freed long ago makes an address a double free anywhere. */
+static bool is_stale(const struct freelist_twin *t, const void *ptr)
+{
+	return !((uintptr_t)ptr % CELL_BYTES) && t->stale[freelist_twin_cell(t, ptr)];
+}
+
+/* True if @err is 0; anything else must have been the right refusal of @ptr. */
+static bool accepted(struct episode *e, const char *what, const void *ptr, int err)
+{
+	int expected = expected_of(&e->now.twin, ptr);
+
+	if (refused_for_damage(e, err))
+		return false;
+	if (expected && err == -EALREADY && is_stale(&e->now.twin, ptr))
+		expected = err;
+	expect_equal(what, err, expected);
+	if (err)
+		expect_unchanged(e);
+	return !err;
+}
+
+static void expect_empty(const struct episode *e, const struct respool_run *empty,
+			 const struct twin_run *twin)
+{
+	const struct respool_run *run = freelist_twin_run_at(&e->now.twin, twin->start);
+
+	if (empty != (twin->live ? NULL : run))
+		differ("free says %s of a run with %u live blocks", empty ? "empty" : "not empty",
+		       twin->live);
+}
+
+static void free_any(struct episode *e, void *ptr)
+{
+	struct freelist_twin *t = &e->now.twin;
+	u32 cell = freelist_twin_cell(t, ptr);
+	struct respool_run *empty = NULL;
+	struct twin_run *run;
+
+	doing("free of byte %ld of the arena", (u8 *)ptr - t->arena, 0);
+	remember(e);
+	if (!expected_of(t, ptr))
+		freelist_twin_verify(t, cell, freelist_twin_usable(t, cell));
+	if (!accepted(e, "free", ptr, respool_freelist_free(&e->now.core, ptr, &empty)))
+		return;
+	run = freelist_twin_run_of(t, ptr);
+	freelist_twin_give(t, cell);
+	expect_empty(e, empty, run);
+	if (empty && chance(e->c, 20))
+		remove_run(e, run);
+}
+
+static void *choose_live(struct episode *e)
+{
+	const struct freelist_twin *t = &e->now.twin;
+
+	return freelist_twin_payload(t, t->live[choose(e->c, t->nr_live)]);
+}
+
+/* An address in or between the runs, often one in or near a live block. */
+static void *choose_addr(struct episode *e)
+{
+	const struct freelist_twin *t = &e->now.twin;
+	u32 cell = choose(e->c, t->nr_cells - 1);
+	u8 *ptr;
+
+	if (t->nr_live && chance(e->c, 60)) {
+		cell = t->live[choose(e->c, t->nr_live)];
+		cell += choose(e->c, t->object[cell].cells + 1);
+	}
+	ptr = freelist_twin_payload(t, cell);
+	return chance(e->c, 75) ? ptr : ptr - choose(e->c, CELL_BYTES);
+}
+
+static void look_at_anything(struct episode *e)
+{
+	struct freelist_twin *t = &e->now.twin;
+	const void *ptr = choose_addr(e);
+	size_t usable = 0;
+
+	doing("usable_size of byte %ld of the arena", (const u8 *)ptr - t->arena, 0);
+	remember(e);
+	if (accepted(e, "usable_size", ptr,
+		     respool_freelist_usable_size(&e->now.core, ptr, &usable)))
+		expect_equal("usable size", usable,
+			     freelist_twin_usable(t, freelist_twin_cell(t, ptr)));
+}
+
+/* Resize and realloc */
+
+static int expected_resize(const struct freelist_twin *t, u32 cell, size_t size)
+{
+	u32 cells = t->object[cell].cells;
+	size_t room = (size_t)(cells + freelist_twin_gap(t, cell + cells)) * CELL_BYTES;
+	int expected = expected_request(size, CELL_BYTES);
+
+	return !expected && bytes_for(size) > room ? -ENOSPC : expected;
+}
+
+static void accept_resize(struct episode *e, void *ptr, size_t size)
+{
+	struct freelist_twin *t = &e->now.twin;
+	u32 cell = freelist_twin_cell(t, ptr);
+	struct twin_object old = t->object[cell];
+	size_t usable = usable_size(e, ptr);
+
+	expect_fit(usable, size, max(RESPOOL_BLOCK_MIN, usable / KEPT_SHARE + CELL_BYTES));
+	freelist_twin_verify(t, cell, min(usable, freelist_twin_usable(t, cell)));
+	freelist_twin_give(t, cell);
+	freelist_twin_take(t, ptr, usable);
+	if (old.filled)
+		freelist_twin_fill(t, cell, old.pattern);
+}
+
+/* 0, -ENOSPC, or another refusal. */
+static int try_resize(struct episode *e, void *ptr, size_t size)
+{
+	int expected = expected_resize(&e->now.twin, freelist_twin_cell(&e->now.twin, ptr), size);
+	int err;
+
+	doing("resize of byte %ld of the arena to %ld", (u8 *)ptr - e->now.twin.arena, size);
+	remember(e);
+	err = respool_freelist_resize(&e->now.core, ptr, size);
+	if (refused_for_damage(e, err))
+		return err;
+	expect_equal("resize", err, expected);
+	if (err)
+		expect_unchanged(e);
+	else
+		accept_resize(e, ptr, size);
+	return err;
+}
+
+/* As realloc() does it: in place, or else by a copy. */
+static void realloc_any(struct episode *e)
+{
+	struct freelist_twin *t = &e->now.twin;
+	void *from = choose_live(e), *to;
+	const struct twin_object *old = &t->object[freelist_twin_cell(t, from)];
+	size_t size = choose_size(e);
+
+	if (try_resize(e, from, size) != -ENOSPC)
+		return;
+	to = try_alloc(e, size, CELL_BYTES);
+	if (!to)
+		return;
+	freelist_twin_fill(t, freelist_twin_cell(t, to), old->pattern);
+	free_any(e, from);
+}
+
+/* A wrong address is refused by resize as it is by free. */
+static void resize_anything(struct episode *e)
+{
+	void *ptr = choose_addr(e);
+
+	if (!expected_of(&e->now.twin, ptr)) {
+		try_resize(e, ptr, choose_size(e));
+		return;
+	}
+	doing("resize of byte %ld of the arena", (u8 *)ptr - e->now.twin.arena, 0);
+	remember(e);
+	accepted(e, "resize", ptr, respool_freelist_resize(&e->now.core, ptr, 1));
+}
+
+/* Steps */
+
+static void change_mood(struct episode *e)
+{
+	static const unsigned int percent[] = { 5, 40, 50, 60, 95 };
+	unsigned int log = ilog2(e->now.twin.nr_cells * CELL_BYTES);
+
+	doing("nothing", 0, 0);
+	e->alloc_percent = percent[choose(e->c, ARRAY_SIZE(percent))];
+	e->size_limit = 1U << (4 + choose(e->c, choose(e->c, log - 5) + 1));
+}
+
+/* What can also be done to a damaged heap. */
+static void do_call(struct episode *e, u32 kind)
+{
+	if (kind < 20)
+		free_any(e, choose_addr(e));
+	else if (kind < 28)
+		look_at_anything(e);
+	else if (kind < 36)
+		resize_anything(e);
+	else if (kind < 38)
+		add_any_run(e);
+	else if (kind < 40)
+		remove_any_run(e);
+	else if (kind < 90 && e->now.twin.nr_live)
+		realloc_any(e);
+	else if (chance(e->c, e->alloc_percent) || !e->now.twin.nr_live)
+		alloc_anything(e);
+	else
+		free_any(e, choose_live(e));
+	compare_counts(e);
+}
+
+/* Damage */
+
+static void save(const struct episode *e, struct state *state, void *memory)
+{
+	*state = e->now;
+	memcpy(memory, e->now.twin.memory, e->now.twin.memory_bytes);
+}
+
+static void restore(struct episode *e, const struct state *state, const void *memory)
+{
+	e->now = *state;
+	memcpy(e->now.twin.memory, memory, e->now.twin.memory_bytes);
+}
+
+/* The first cell of any block of @run, live or free. */
+static u32 choose_block(struct episode *e, const struct twin_run *run)
+{
+	const struct freelist_twin *t = &e->now.twin;
+	u32 first = run->start + sizeof(struct respool_run) / CELL_BYTES;
+	u32 cell = first + choose(e->c, run->start + run->cells - 1 - first);
+
+	if (t->cell[cell] != CELL_FREE)
+		return t->cell[cell];
+	while (t->cell[cell - 1] == CELL_FREE)
+		cell--;
+	return cell;
+}
+
+/* A word of the core's own data in @run. */
+static u64 *choose_own_word(struct episode *e, const struct twin_run *run)
+{
+	const struct freelist_twin *t = &e->now.twin;
+	u64 *header = (u64 *)freelist_twin_run_at(t, run->start);
+	u32 kind = choose(e->c, 8), cell;
+
+	if (kind == 0)
+		return header + choose(e->c, sizeof(struct respool_run) / sizeof(u64));
+	if (kind == 1)
+		return header + run->cells * 2 - 1;	/* the end tag */
+	cell = choose_block(e, run);
+	header = (u64 *)freelist_twin_payload(t, cell) - 1;
+	if (t->cell[cell] != CELL_FREE || kind < 4)
+		return header;
+	return kind < 6 ? header + kind - 3 : header + block_cells(t, cell) * 2 - 1;
+}
+
+/* One byte of a word, all of it, or what another word of the heap holds. */
+static void overwrite(struct episode *e, u64 *word)
+{
+	const u64 *other = (u64 *)e->now.twin.arena + choose(e->c, e->now.twin.nr_cells * 2);
+	u64 was = *word;
+
+	switch (choose(e->c, 4)) {
+	case 0:
+		*word = *other;
+		break;
+	case 1:
+		*word = choose_any(e->c);
+		break;
+	default:
+		*word ^= (1ULL + choose(e->c, 255)) << 8 * choose(e->c, 8);
+	}
+	if (*word == was)
+		*word = ~was;
+}
+
+/* After a salvage the blocks of sound runs can be freed as if nothing had been. */
+static void free_all(struct episode *e, u32 damaged_start)
+{
+	struct freelist_twin *t = &e->now.twin;
+	struct respool_run *empty;
+	u32 i;
+
+	for (i = 0; i < t->nr_live; i++) {
+		void *ptr = freelist_twin_payload(t, t->live[i]);
+		bool sound = freelist_twin_run_of(t, ptr)->start != damaged_start;
+		int err = respool_freelist_free(&e->now.core, ptr, &empty);
+
+		if (sound && err)
+			differ("a block of a run that was not damaged is refused with %d", err);
+		if (err && err != -EUCLEAN && err != -EFAULT)
+			differ("a block of a retired run is refused with %d", err);
+	}
+	expect_valid(e);
+}
+
+/*
+ * One damaged run is retired at most; none where the damage was in a link and
+ * could be mended. Twice, as a retired run stays so, and a sound one in service.
+ */
+static void check_salvage(struct episode *e, u32 damaged_start)
+{
+	const void *where;
+	bool broken = respool_freelist_validate(&e->now.core, &where);
+	u64 retired;
+
+	doing("salvage after damage to the run at cell %ld", damaged_start, 0);
+	respool_freelist_salvage(&e->now.core);
+	expect_valid(e);
+	retired = e->now.core.retired_runs;
+	if (retired > broken)
+		differ("salvage retired %lu runs", (unsigned long)retired);
+	free_all(e, damaged_start);
+	respool_freelist_salvage(&e->now.core);
+	expect_equal("retired runs", e->now.core.retired_runs, retired);
+	expect_valid(e);
+}
+
+/* Damage one word, go on with that for a while, salvage; then undo it all. */
+static void damage_and_undo(struct episode *e)
+{
+	struct freelist_twin *t = &e->now.twin;
+	void *memory = must_alloc(t->memory_bytes);
+	struct state state;
+	const void *where;
+	u32 start, i;
+	u64 *word;
+
+	save(e, &state, memory);
+	start = t->run[choose(e->c, t->nr_runs)].start;
+	word = choose_own_word(e, freelist_twin_run_of(t, freelist_twin_run_at(t, start)));
+	doing("damage at byte %ld of the arena, run at cell %ld", (u8 *)word - t->arena, start);
+	overwrite(e, word);
+	if (!respool_freelist_validate(&e->now.core, &where))
+		differ("validate does not see the damage");
+	e->damaged = true;
+	for (i = choose(e->c, 16); i; i--)
+		do_call(e, choose(e->c, 256));
+	doing("check of all contents after damage to the run at %ld", start, 0);
+	verify_contents(e);
+	check_salvage(e, start);
+	e->damaged = false;
+	restore(e, &state, memory);
+	free(memory);
+}
+
+static void do_step(struct episode *e)
+{
+	u32 kind = choose(e->c, 1024);
+
+	if (kind < 4)
+		change_mood(e);
+	else if (kind < 6)
+		add_bad_run(e);
+	else if (kind < 12 && e->now.twin.nr_runs && e->now.twin.nr_cells <= DAMAGE_CELLS)
+		damage_and_undo(e);
+	else
+		do_call(e, kind % 256);
+	if (walk_is_due(e))
+		compare_all(e);
+}
+
+/* Mostly small arenas; few are large, for a fuzzer none. */
+static u32 choose_cells(struct choices *c)
+{
+	u32 kind = choose(c, 64);
+
+	if (choices_are_bytes(c))
+		return MIN_CELLS + choose(c, 1 << 10);
+	if (kind < 1)
+		return MIN_CELLS + choose(c, TWIN_MAX_CELLS - MIN_CELLS);
+	if (kind < 16)
+		return MIN_CELLS + choose(c, 1 << 14);
+	return MIN_CELLS + choose(c, 1 << (6 + choose(c, 7)));
+}
+
+static void set_up(struct episode *e)
+{
+	u32 nr_cells = choose_cells(e->c);
+
+	doing("init of an arena of %ld cells", nr_cells, 0);
+	freelist_twin_init(&e->now.twin, nr_cells);
+	respool_freelist_init(&e->now.core, (u64)choose_any(e->c) << 32 | choose_any(e->c));
+	e->memory_before = must_alloc(e->now.twin.memory_bytes);
+	e->rows = must_zalloc(nr_cells, sizeof(*e->rows));
+	e->walk_every = nr_cells <= SMALL_ARENA ? 1 : nr_cells / CELLS_PER_STEP;
+	change_mood(e);
+	compare_counts(e);
+	compare_all(e);
+	add_any_run(e);
+}
+
+/* Every size belongs to one class. */
+static void compare_class_ranges(void)
+{
+	size_t min, max, next = 0;
+	unsigned int i;
+
+	for (i = 0; i < RESPOOL_NR_CLASSES; i++) {
+		respool_freelist_class_range(i, &min, &max);
+		expect_equal("smallest size of a class", min, next);
+		next = max + CELL_BYTES;
+	}
+	expect_equal("largest size of all", max, RESPOOL_BLOCK_MAX);
+}
+
+/* With every block freed and every run returned nothing is held. */
+static void drain(struct episode *e)
+{
+	struct freelist_twin *t = &e->now.twin;
+
+	while (t->nr_live) {
+		free_any(e, freelist_twin_payload(t, t->live[t->nr_live - 1]));
+		compare_counts(e);
+	}
+	compare_all(e);
+	while (t->nr_runs)
+		remove_run(e, &t->run[t->nr_runs - 1]);
+	compare_counts(e);
+	compare_all(e);
+	compare_class_ranges();
+}
+
+static void tear_down(struct episode *e)
+{
+	free(e->rows);
+	free(e->memory_before);
+}
+
+void freelist_episode(struct choices *c, unsigned long max_steps)
+{
+	struct episode e = { .c = c };
+	unsigned long steps;
+
+	set_up(&e);
+	steps = 3000 + e.walk_every * choose(c, 256);
+	steps = min(steps, max_steps);
+	while (steps_done() < steps && choices_left(c)) {
+		count_step();
+		do_step(&e);
+	}
+	drain(&e);
+	tear_down(&e);
+}
