@@ -801,16 +801,36 @@ int respool_freelist_usable_size(struct respool_freelist *f, const void *ptr, si
 }
 
 /**
- * respool_freelist_knows() - Whether @ptr was handed out by this free list.
+ * respool_freelist_knows() - Whether @ptr is a live block of this free list.
  * @f: free list
  * @ptr: any address of which the 8 bytes in front can be read
  *
- * Looks at the header in front of @ptr and nothing else, so it needs no lock
- * and is true for a block already freed as well.
+ * Looks at the header in front of @ptr and nothing else, so it needs no lock;
+ * without one, the answer may be out of date.
  */
 bool respool_freelist_knows(const struct respool_freelist *f, const void *ptr)
 {
-	return !((uintptr_t)ptr % RESPOOL_BLOCK_ALIGN) && is_intact(f, header_of(ptr));
+	const struct respool_header *b = header_of(ptr);
+
+	return !((uintptr_t)ptr % RESPOOL_BLOCK_ALIGN) && is_intact(f, b) && is_used(b) &&
+	       bytes_of(b);
+}
+
+/**
+ * respool_freelist_holds() - Whether an address lies in a run in service.
+ * @f: free list
+ * @addr: any address
+ *
+ * Walks the runs.
+ */
+bool respool_freelist_holds(const struct respool_freelist *f, const void *addr)
+{
+	const struct respool_run *run;
+
+	for (run = f->first_run; run && run_is_intact(f, run); run = run->next)
+		if (run_covers(run, addr))
+			return true;
+	return false;
 }
 
 /* Looking at the whole heap. */

@@ -150,6 +150,7 @@ int respool_freelist_usable_size(struct respool_freelist *f, const void *ptr, si
 
 void respool_freelist_salvage(struct respool_freelist *f);
 bool respool_freelist_knows(const struct respool_freelist *f, const void *ptr);
+bool respool_freelist_holds(const struct respool_freelist *f, const void *addr);
 size_t respool_freelist_largest_free(const struct respool_freelist *f);
 void respool_freelist_class_range(unsigned int class, size_t *min, size_t *max);
 const struct respool_run *respool_freelist_run_after(const struct respool_freelist *f,

@@ -17,6 +17,7 @@
 #include <linux/export.h>
 #include <linux/instruction_pointer.h>
 #include <linux/list.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/random.h>
 #include <linux/sizes.h>
@@ -28,15 +29,16 @@
 #include "slab/slab.h"
 
 /*
- * A new run is 1/32 of what the slab holds: few runs in a large slab, little
+ * A new run is 1/64 of what the slab holds: few runs in a large slab, little
  * waste in a small one. On recorded workloads a larger share costs some per
- * cent of utilisation and a smaller one gains nothing.
+ * cent of utilisation and a smaller one gains nothing. The share is rounded
+ * down to a power of two, else each run would leave the page layer a remnant.
  */
-#define RUN_SHARE	32
+#define RUN_SHARE	64
 #define RUN_MIN_PAGES	2
 #define RUN_MAX_PAGES	(SZ_2M >> PAGE_SHIFT)
 
-/* An empty run up to this size, or up to what growth would take, is kept warm. */
+/* An empty run of so many pages, or of what growth would take, may be kept warm. */
 #define WARM_PAGES	8
 
 /* A request of this many pages gets a run of its own, whole, as its one block. */
@@ -152,22 +154,41 @@ static bool may_be_block(const struct respool_slab *slab, const void *addr)
 	       respool_contains(slab->pool, addr - RESPOOL_BLOCK_HEADER);
 }
 
+/*
+ * A freed block's header stays behind in a run that is given back, so it may
+ * stand in front of a block of the page layer. Those are page-aligned.
+ */
+static bool may_be_page_block(struct respool_slab *slab, const void *addr)
+{
+	unsigned long flags;
+	bool held;
+
+	if (!PAGE_ALIGNED(addr))
+		return false;
+	raw_spin_lock_irqsave(&slab->lock, flags);
+	held = respool_freelist_holds(&slab->freelist, addr);
+	raw_spin_unlock_irqrestore(&slab->lock, flags);
+	return !held;
+}
+
 /* Counts and reports a call on @addr that failed with @error; returns what it was. */
 static int refuse_address(struct respool_slab *slab, const void *addr, int error,
 			  const char *call, unsigned long caller)
 {
+	long offset = respool_slab_offset(slab, addr);
 	char other[RESPOOL_NAME_LEN];
 
 	atomic64_inc(&slab->failures);
+	if (error == -EALREADY && may_be_page_block(slab, addr))
+		error = -EFAULT;
 	if (error == -EFAULT && may_be_block(slab, addr) && find_other_slab(slab, addr, other)) {
 		respool_refuse(&slab->refusals, RESPOOL_WRONG_SLAB, "slab", slab->name,
 			       "%s of a block of slab %s, at offset %ld, from %pS", call, other,
-			       respool_slab_offset(slab, addr), (void *)caller);
+			       offset, (void *)caller);
 		return -EXDEV;
 	}
 	respool_refuse(&slab->refusals, respool_refusal_of(error), "slab", slab->name,
-		       "%s at offset %ld from %pS", call, respool_slab_offset(slab, addr),
-		       (void *)caller);
+		       "%s at offset %ld from %pS", call, offset, (void *)caller);
 	return error;
 }
 
@@ -217,8 +238,8 @@ static unsigned long growth_pages(const struct respool_slab *slab)
 {
 	u64 share = (slab->freelist.held_bytes >> PAGE_SHIFT) / RUN_SHARE;
 
-	return min_t(unsigned long, max_run_pages(slab),
-		     clamp_t(u64, share, RUN_MIN_PAGES, RUN_MAX_PAGES));
+	share = rounddown_pow_of_two(clamp_t(u64, share, RUN_MIN_PAGES, RUN_MAX_PAGES));
+	return min_t(unsigned long, share, max_run_pages(slab));
 }
 
 static void note_peaks_locked(struct respool_slab *slab)
@@ -250,15 +271,22 @@ static int return_warm_locked(struct respool_slab *slab)
 	return warm_is_empty_locked(slab) ? return_run_locked(slab, slab->warm) : 0;
 }
 
-/* @run has just lost its last live block: keep it, or the one kept before, or none. */
+/*
+ * @run has just lost its last live block. It is kept warm unless another one is,
+ * and the warm one only while it is small beside what else is held.
+ */
 static int settle_empty_run_locked(struct respool_slab *slab, struct respool_run *run)
 {
-	unsigned long keep = max_t(unsigned long, growth_pages(slab), WARM_PAGES);
+	int error = 0;
 
-	if (run->bytes >> PAGE_SHIFT > keep || (slab->warm != run && warm_is_empty_locked(slab)))
-		return return_run_locked(slab, run);
-	slab->warm = run;
-	return 0;
+	if (slab->warm != run && warm_is_empty_locked(slab))
+		error = return_run_locked(slab, run);
+	else
+		slab->warm = run;
+	if (!error && slab->warm->bytes >> PAGE_SHIFT >
+		      max_t(unsigned long, growth_pages(slab), WARM_PAGES))
+		error = return_run_locked(slab, slab->warm);
+	return error;
 }
 
 static int take_run_locked(struct respool_slab *slab, unsigned long pages)
@@ -295,8 +323,10 @@ static int grow_locked(struct respool_slab *slab, size_t size, size_t align, voi
 			size = (pages << PAGE_SHIFT) - RESPOOL_RUN_OVERHEAD - RESPOOL_BLOCK_HEADER;
 	}
 	error = take_run_locked(slab, pages);
-	if (error == -ENOMEM && pages > least)
-		error = take_run_locked(slab, least);
+	while (error == -ENOMEM && pages > least) {
+		pages = max(pages / 4, least);
+		error = take_run_locked(slab, pages);
+	}
 	return error ? error : respool_freelist_alloc(&slab->freelist, size, align, ptr);
 }
 
@@ -400,7 +430,7 @@ static void *alloc(struct respool_slab *slab, size_t size, size_t align, gfp_t g
  * __GFP_ZERO its contents are undefined.
  *
  * The work is bounded, whatever the slab's size and history: good fit over
- * two-level segregated lists (Masmano et al., "TLSF", 2004), and at most two
+ * two-level segregated lists (Masmano et al., "TLSF", 2004), and at most five
  * tries to take a run from the page layer. Only a call that meets damaged data
  * does more: it walks the slab to take the damaged runs out of service.
  *
