@@ -442,18 +442,21 @@ bool respool_freelist_run_is_empty(const struct respool_freelist *f,
  */
 int respool_freelist_remove_run(struct respool_freelist *f, struct respool_run *run)
 {
+	struct respool_header *b = first_block(run);
 	struct respool_run *next = run->next;
 	struct respool_run *prev = run->prev;
 
 	if (!run_is_intact(f, run) || (next && !run_is_intact(f, next)) ||
 	    (prev && !run_is_intact(f, prev)))
 		return damaged(f, run);
+	if (!is_intact(f, b))
+		return damaged(f, b);
 	if (!respool_freelist_run_is_empty(f, run))
 		return -EBUSY;
-	if (!is_linked(f, first_block(run)))
-		return damaged(f, first_block(run));
+	if (!is_linked(f, b))
+		return damaged(f, b);
 
-	unlink_block(f, first_block(run));
+	unlink_block(f, b);
 	link_runs(f, prev, next);
 	f->runs--;
 	f->held_bytes -= run->bytes;
