@@ -62,27 +62,28 @@ fuzz()
 	result $? "$1: $fuzz_seconds s of fuzzing find no difference"
 }
 
-# build_mutant CORE SED: DIR/mutant/CORE is the oracle with the bug put in.
-build_mutant()
-{
-	mkdir -p "$dir/mutant" || return 1
-	sed "$2" "$(core_source "$1")" >"$dir/mutant/$1.c" || return 1
-	if cmp -s "$(core_source "$1")" "$dir/mutant/$1.c"; then
-		echo "the sed command changes nothing: $2"
-		return 1
-	fi
-	# shellcheck disable=SC2086 # flags are words
-	$CLANG -no-pie $HOST_CFLAGS -w -o "$dir/mutant/$1" "$dir/mutant/$1.c" \
-		"$dir/oracle/$1_oracle.o" "$dir/oracle/$1_episode.o" \
-		"$dir/oracle/$1_twin.o" "$dir/oracle/harness.o"
-}
-
 core_source()
 {
 	case $1 in
 	buddy) echo ../../buddy/buddy.c ;;
 	freelist) echo ../../slab/freelist.c ;;
 	esac
+}
+
+# build_mutant CORE SED: DIR/mutant/CORE is the oracle with the bug put in.
+build_mutant()
+{
+	source=$(core_source "$1")
+	mkdir -p "$dir/mutant" || return 1
+	sed "$2" "$source" >"$dir/mutant/$1.c" || return 1
+	if cmp -s "$source" "$dir/mutant/$1.c"; then
+		echo "the sed command changes nothing: $2"
+		return 1
+	fi
+	# shellcheck disable=SC2086 # flags are words
+	$CLANG -no-pie $HOST_CFLAGS -w -I"$(dirname "$source")" -o "$dir/mutant/$1" \
+		"$dir/mutant/$1.c" "$dir/oracle/$1_oracle.o" "$dir/oracle/$1_episode.o" \
+		"$dir/oracle/$1_twin.o" "$dir/oracle/harness.o"
 }
 
 # A difference, or a sanitizer's complaint, is status 1.
