@@ -175,9 +175,9 @@ static int verify_pattern(const struct block *block, size_t bytes, u64 seed, u64
 	return -EBADMSG;
 }
 
-static int verify_zero(const struct block *block, size_t bytes, u64 *wrong)
+static int verify_zero(const struct block *block, size_t from, size_t to, u64 *wrong)
 {
-	void *found = memchr_inv(block->addr, 0, bytes);
+	void *found = to > from ? memchr_inv(block->addr + from, 0, to - from) : NULL;
 
 	if (!found)
 		return 0;
@@ -286,9 +286,10 @@ static enum block_kind made_kind(const struct respool_test_op *op)
 
 /*
  * Answer for a block just made or moved. If asked to, see that its @kept
- * leading bytes survived the move or that it is zeroed, then fill all of it.
+ * leading bytes survived the move and that what is beyond its @old usable ones
+ * is zeroed, then fill all of it.
  */
-static int settle_block(struct test_file *file, struct block *block, size_t kept,
+static int settle_block(struct test_file *file, struct block *block, size_t kept, size_t old,
 			struct respool_test_op *op)
 {
 	size_t usable;
@@ -304,8 +305,8 @@ static int settle_block(struct test_file *file, struct block *block, size_t kept
 		return -EBADMSG;
 	}
 	error = verify_pattern(block, kept, block->seed, &op->value);
-	if (!error && !kept && (op->flags & RESPOOL_TEST_ZERO))
-		error = verify_zero(block, block->size, &op->value);
+	if (!error && (op->flags & RESPOOL_TEST_ZERO))
+		error = verify_zero(block, old, usable, &op->value);
 	fill_block(block, usable, op->seed);
 	return error;
 }
@@ -337,7 +338,7 @@ static int run_alloc(struct test_file *file, struct respool_test_op *op)
 	block->addr = call.addr;
 	block->size = made_bytes(op);
 	block->filled = 0;
-	error = settle_block(file, block, 0, op);
+	error = settle_block(file, block, 0, 0, op);
 	release_block(block, BLOCK_LIVE);
 	return error;
 
@@ -350,10 +351,12 @@ static int realloc_block(struct test_file *file, struct block *block, struct res
 {
 	struct call call = { .file = file, .block = block };
 	size_t kept = min3(block->filled, block->size, (size_t)op->size);
+	size_t old;
 
 	if (block->kind != BLOCK_BYTES)
 		return -EINVAL;
 
+	old = op->flags & RESPOOL_TEST_CHECK ? usable_bytes(file, block) : 0;
 	call.slab = file->slab[block->slab];
 	run_call(&call, op);
 	if (!call.addr)
@@ -362,7 +365,7 @@ static int realloc_block(struct test_file *file, struct block *block, struct res
 	block->addr = call.addr;
 	block->size = op->size;
 	block->filled = kept;
-	return settle_block(file, block, kept, op);
+	return settle_block(file, block, kept, old, op);
 }
 
 static int run_realloc(struct test_file *file, struct respool_test_op *op)
@@ -441,7 +444,7 @@ static int look_at_block(struct test_file *file, struct block *block, struct res
 	case RESPOOL_TEST_VERIFY:
 		return verify_pattern(block, bytes, op->seed, &op->value);
 	case RESPOOL_TEST_VERIFY_ZERO:
-		return verify_zero(block, bytes, &op->value);
+		return verify_zero(block, 0, bytes, &op->value);
 	case RESPOOL_TEST_TRANSLATE:
 		if (block->kind == BLOCK_BYTES)
 			return -EINVAL;
@@ -535,22 +538,23 @@ static int open_pool(struct test_file *file, const struct respool_test_open *ope
 {
 	char owner[RESPOOL_NAME_LEN];
 	struct respool *pool;
+	struct block *blocks;
 
 	if (file->pool)
 		return -EEXIST;
 
-	file->blocks = kvcalloc(open->nr_handles, sizeof(*file->blocks), GFP_KERNEL_ACCOUNT);
-	if (!file->blocks)
+	blocks = kvcalloc(open->nr_handles, sizeof(*blocks), GFP_KERNEL_ACCOUNT);
+	if (!blocks)
 		return -ENOMEM;
-	file->nr_blocks = open->nr_handles;
 
 	scnprintf(owner, sizeof(owner), "test:%s/%d", current->comm, task_pid_nr(current));
 	pool = respool_get_as(open->name, owner);
 	if (IS_ERR(pool)) {
-		kvfree(file->blocks);
-		file->blocks = NULL;
+		kvfree(blocks);
 		return PTR_ERR(pool);
 	}
+	file->blocks = blocks;
+	file->nr_blocks = open->nr_handles;
 	/* Pairs with file_pool(): publishes the block table, too. */
 	smp_store_release(&file->pool, pool);
 	return 0;
