@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Loading and unloading: parameters are refused as a whole, with an errno and
+ * one line that says what, where and why; what was taken comes back.
+ */
+#include <stdarg.h>
+
+#include "selftest.h"
+
+#define PAGE	4096ULL
+#define MIB	(1024 * 1024ULL)
+
+/* By how much free memory differs from one moment to the next without us. */
+#define TOLERANCE	(1 * MIB)
+
+/* After so many cycles that a page lost in each would be seen. */
+#define CYCLES		100
+#define LOST_BY_CYCLES	(CYCLES * PAGE / 2)
+
+FIXTURE(load)
+{
+	int log;
+};
+
+/* Every test loads for itself, so it starts from nothing. */
+FIXTURE_SETUP(load)
+{
+	USE_POOLS(CLIENT_DEFAULT_POOLS);
+	ASSERT_EQ(0, client_unload("respool_test"));
+	ASSERT_EQ(0, client_unload("respool"));
+	self->log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	ASSERT_LE(0, self->log);
+	lseek(self->log, 0, SEEK_END);
+}
+
+FIXTURE_TEARDOWN(load)
+{
+	int error;
+
+	close(self->log);
+	error = client_unload("respool_test");
+	EXPECT_TRUE(!error || error == -ENOENT);
+	error = client_unload("respool");
+	EXPECT_TRUE(!error || error == -ENOENT);
+	EXPECT_EQ(-1, access(CLIENT_DEBUGFS, F_OK));
+}
+
+static int load(const char *fmt, ...)
+{
+	char params[512];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(params, sizeof(params), fmt, args);
+	va_end(args);
+	return client_load("respool", params);
+}
+
+/* The module's lines in the log since the last call; the last one is in @line. */
+static unsigned int log_lines(int log, char line[1024])
+{
+	char record[1024], *text;
+	unsigned int n = 0;
+	ssize_t len;
+
+	*line = '\0';
+	while ((len = read(log, record, sizeof(record) - 1)) > 0) {
+		record[len] = '\0';
+		text = strchr(record, ';');
+		if (!text || strncmp(text + 1, "respool: ", 9))
+			continue;
+		strcpy(line, text + 1);
+		line[strcspn(line, "\n")] = '\0';
+		n++;
+	}
+	return n;
+}
+
+static bool says(const char *line, const char *word)
+{
+	return strstr(line, word);
+}
+
+/* The first of the words that is not in the line, "" if all are. */
+static const char *missing(const char *line, const char *const words[])
+{
+	while (*words && says(line, *words))
+		words++;
+	return *words ?: "";
+}
+
+/*
+ * Loading with these pools fails with this errno and says so in one line with
+ * these words in it; nothing is loaded, taken or left behind.
+ */
+#define EXPECT_REFUSED(error, pools, ...) do {					\
+	static const char *const __words[] = { __VA_ARGS__, NULL };		\
+	char __line[1024];							\
+										\
+	EXPECT_EQ(error, load("pools=%s", pools))				\
+		TH_LOG("pools=%s", pools);					\
+	EXPECT_EQ(1, log_lines(self->log, __line))				\
+		TH_LOG("pools=%s, last line: %s", pools, __line);		\
+	EXPECT_STREQ("", missing(__line, __words))				\
+		TH_LOG("pools=%s, line: %s", pools, __line);			\
+	EXPECT_EQ(-1, access("/sys/module/respool", F_OK));			\
+	EXPECT_EQ(-1, access(CLIENT_DEBUGFS, F_OK));				\
+} while (0)
+
+TEST_F(load, bad_syntax_is_refused)
+{
+	EXPECT_REFUSED(-EINVAL, "", "NAME:SIZE");
+	EXPECT_REFUSED(-EINVAL, "main", "'main'", "NAME:SIZE");
+	EXPECT_REFUSED(-EINVAL, "main:", "'main:'", "size");
+	EXPECT_REFUSED(-EINVAL, ":4M", "':4M'", "name");
+	EXPECT_REFUSED(-EINVAL, "main:4M,", "NAME:SIZE");
+	EXPECT_REFUSED(-EINVAL, "main:4M,,b:4M", "NAME:SIZE");
+	EXPECT_REFUSED(-EINVAL, "main:4X", "'main:4X'", "size");
+	EXPECT_REFUSED(-EINVAL, "main:-4M", "'main:-4M'", "size");
+	EXPECT_REFUSED(-EINVAL, "main:4MM", "'main:4MM'", "size");
+	EXPECT_REFUSED(-EINVAL, "main:M", "'main:M'", "size");
+	EXPECT_REFUSED(-EINVAL, "main:4M@", "'main:4M@'", "address");
+	EXPECT_REFUSED(-EINVAL, "main:4M@zero", "'main:4M@zero'", "address");
+	EXPECT_REFUSED(-EINVAL, "main:4M:5M", "'main:4M:5M'", "size");
+}
+
+TEST_F(load, bad_names_are_refused)
+{
+	EXPECT_REFUSED(-EINVAL, "a/b:4M", "'a/b:4M'", "name");
+	EXPECT_REFUSED(-EINVAL, "..:4M", "'..:4M'", "name");
+	EXPECT_REFUSED(-EINVAL, "abcdefghijklmnopqrstuvwxyz012345:4M", "abcdefghijkl", "name");
+}
+
+TEST_F(load, sizes_that_are_no_sizes_are_refused)
+{
+	EXPECT_REFUSED(-EINVAL, "main:0", "'main:0'", "zero");
+	EXPECT_REFUSED(-EINVAL, "main:0M", "'main:0M'", "zero");
+	EXPECT_REFUSED(-EINVAL, "main:1000", "'main:1000'", "page size");
+	EXPECT_REFUSED(-EINVAL, "main:4097", "'main:4097'", "page size");
+	EXPECT_REFUSED(-ERANGE, "main:99999999999999999999", "'main:9999999", "64 bits");
+	EXPECT_REFUSED(-ERANGE, "main:17179869184G", "'main:17179869184G'", "64 bits");
+	EXPECT_REFUSED(-ERANGE, "main:17592186044416K", "'main:17592186044416K'", "2^32 pages");
+}
+
+TEST_F(load, addresses_that_are_no_addresses_are_refused)
+{
+	EXPECT_REFUSED(-EINVAL, "main:4M@0x10000001", "'main:4M@0x10000001'", "page size");
+	EXPECT_REFUSED(-ERANGE, "main:4M@0xfffffffffffff000", "'main:4M@0xfffffffffffff000'",
+		       "address");
+}
+
+TEST_F(load, two_pools_of_one_name_are_refused)
+{
+	EXPECT_REFUSED(-EEXIST, "twin:4M,other:4M,twin:8M", "twin", "name");
+}
+
+TEST_F(load, overlapping_regions_are_refused)
+{
+	EXPECT_REFUSED(-EINVAL, "one:4M@0x10000000,two:4M@0x10200000", "two", "0x10200000",
+		       "overlap");
+	EXPECT_REFUSED(-EINVAL, "one:4M@0x10000000,two:4M@0x10000000", "two", "0x10000000",
+		       "overlap");
+}
+
+TEST_F(load, a_region_of_ordinary_memory_is_refused)
+{
+	EXPECT_REFUSED(-EBUSY, "main:4M@0x2000000", "main", "2000000", "ordinary memory");
+}
+
+TEST_F(load, a_region_of_somebody_else_is_refused)
+{
+	/* The interrupt controller's, in every PC. */
+	char line[1024];
+	int error = load("pools=main:4K@0xfec00000");
+
+	EXPECT_TRUE(error == -EBUSY || error == -ENXIO);
+	EXPECT_EQ(1, log_lines(self->log, line));
+	EXPECT_TRUE(says(line, "main") && says(line, "fec00000"))
+		TH_LOG("%s", line);
+}
+
+TEST_F(load, a_size_that_cannot_be_had_is_refused)
+{
+	EXPECT_REFUSED(-ENOMEM, "main:1024G", "main", "268435456 pages", "the machine has");
+}
+
+static uint64_t meminfo(const char *name)
+{
+	char text[8192], *found;
+
+	if (client_read_file("/proc/meminfo", text, sizeof(text)) < 0)
+		abort();
+	found = strstr(text, name);
+	if (!found)
+		abort();
+	return strtoull(found + strlen(name), NULL, 10) * 1024;
+}
+
+/* Free memory, once what is only waiting to be freed is free. */
+static uint64_t free_memory(void)
+{
+	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY);
+
+	sync();
+	if (fd >= 0) {
+		if (write(fd, "3", 1) != 1)
+			abort();
+		close(fd);
+	}
+	usleep(200000);
+	return meminfo("MemFree:");
+}
+
+/* All but a few MiB of what is there, once contiguous, is more than there is. */
+TEST_F(load, more_than_is_contiguous_is_refused_and_costs_nothing)
+{
+	uint64_t total = meminfo("MemTotal:") / MIB, before = free_memory();
+	char pools[64], value[32], line[1024];
+
+	snprintf(value, sizeof(value), "%lluM", (unsigned long long)total - 1);
+	snprintf(pools, sizeof(pools), "most:%s", value);
+	EXPECT_EQ(-ENOMEM, load("pools=%s", pools));
+	EXPECT_EQ(1, log_lines(self->log, line));
+	EXPECT_TRUE(says(line, "most"))
+		TH_LOG("%s", line);
+	EXPECT_LT(before, free_memory() + TOLERANCE);
+}
+
+TEST_F(load, nothing_is_taken_if_one_pool_cannot_be_had)
+{
+	uint64_t before = free_memory();
+
+	EXPECT_EQ(-ENOMEM, load("pools=first:64M,second:1024G"));
+	EXPECT_LT(before, free_memory() + TOLERANCE);
+	EXPECT_EQ(-1, access(CLIENT_DEBUGFS, F_OK));
+}
+
+TEST_F(load, several_pools_are_apart)
+{
+	struct respool_test_info info = {};
+	static const struct {
+		const char *name;
+		__u64 pages;
+	} pools[] = { { "one", 1024 }, { "two", 33 }, { "three", 1 }, { "four.4_x-Y", 5000 } };
+	unsigned int i;
+	int fd[ARRAY_SIZE(pools)];
+
+	ASSERT_EQ(0, load("pools=one:4M,two:132K,three:4096,four.4_x-Y:20000K"));
+	ASSERT_EQ(0, client_load("respool_test", ""));
+	for (i = 0; i < ARRAY_SIZE(pools); i++) {
+		fd[i] = client_open(pools[i].name, 1);
+		ASSERT_LE(0, fd[i]);
+		strcpy(info.name, pools[i].name);
+		EXPECT_EQ(0, client_ioctl(fd[i], RESPOOL_TEST_IOC_INFO, &info));
+		EXPECT_EQ(pools[i].pages, info.pages);
+		EXPECT_EQ(0, run(fd[i], OP(ALLOC_PAGES, .flags = RESPOOL_TEST_CHECK), NULL));
+	}
+	for (i = 0; i < ARRAY_SIZE(pools); i++) {
+		EXPECT_EQ(1, pool_stats(fd[i]).allocated_pages);
+		EXPECT_EQ(0, run(fd[i], OP(FREE, .flags = RESPOOL_TEST_CHECK), NULL));
+		EXPECT_VALID(fd[i], RESPOOL_TEST_POOL);
+		close(fd[i]);
+	}
+	EXPECT_EQ(-ENOENT, client_open("main", 1));
+}
+
+/* Far beyond the largest block of the kernel's own allocator, 4 MiB. */
+TEST_F(load, a_quarter_of_the_machine_is_one_pool_and_one_block)
+{
+	uint64_t before = free_memory();
+	int fd;
+
+	ASSERT_EQ(0, load("pools=big:256M"));
+	EXPECT_GT(before, meminfo("MemFree:") + 128 * MIB);
+	ASSERT_EQ(0, client_load("respool_test", ""));
+	fd = client_open("big", 1);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(256 * MIB / PAGE, pool_stats(fd).pages);
+	EXPECT_EQ(0, run(fd, OP(ALLOC_PAGES, .size = 16, .flags = RESPOOL_TEST_CHECK), NULL));
+	EXPECT_EQ(0, run(fd, OP(FREE, .flags = RESPOOL_TEST_CHECK), NULL));
+	close(fd);
+	ASSERT_EQ(0, client_unload("respool_test"));
+	ASSERT_EQ(0, client_unload("respool"));
+	EXPECT_LT(before, free_memory() + TOLERANCE);
+}
+
+TEST_F(load, a_region_is_claimed_while_loaded)
+{
+	char iomem[16384];
+
+	if (!kernel_reserved_region())
+		SKIP(return, "boot with " RESERVED_BY_BOOT);
+	ASSERT_EQ(0, load("pools=held:8M@0x10000000,next:4K@0x10800000"));
+	ASSERT_LT(0, client_read_file("/proc/iomem", iomem, sizeof(iomem)));
+	EXPECT_TRUE(says(iomem, "10000000-107fffff : held"));
+	EXPECT_TRUE(says(iomem, "10800000-10800fff : next"));
+	ASSERT_EQ(0, client_unload("respool"));
+	ASSERT_LT(0, client_read_file("/proc/iomem", iomem, sizeof(iomem)));
+	EXPECT_FALSE(says(iomem, ": held"));
+}
+
+TEST_F(load, a_region_that_leaves_the_reserved_one_is_refused)
+{
+	char line[1024];
+
+	if (!kernel_reserved_region())
+		SKIP(return, "boot with " RESERVED_BY_BOOT);
+	EXPECT_GT(0, load("pools=wide:65M@0x10000000"));
+	EXPECT_EQ(1, log_lines(self->log, line));
+	EXPECT_TRUE(says(line, "wide") && says(line, "10000000"))
+		TH_LOG("%s", line);
+	EXPECT_EQ(0, load("pools=exact:64M@0x10000000"));
+}
+
+TEST_F(load, module_in_use_cannot_be_unloaded)
+{
+	int fd;
+
+	ASSERT_EQ(0, load("pools=main:4M"));
+	ASSERT_EQ(0, client_load("respool_test", ""));
+	EXPECT_EQ(-EWOULDBLOCK, client_unload("respool"));
+	fd = client_open("main", 1);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, run(fd, OP(ALLOC_PAGES, .size = 3, .seed = 9,
+				.flags = RESPOOL_TEST_CHECK), NULL));
+	EXPECT_EQ(-EWOULDBLOCK, client_unload("respool_test"));
+	EXPECT_EQ(-EWOULDBLOCK, client_unload("respool"));
+	EXPECT_EQ(0, run(fd, OP(FREE, .flags = RESPOOL_TEST_CHECK), NULL));
+	close(fd);
+	EXPECT_EQ(0, client_unload("respool_test"));
+	EXPECT_EQ(0, client_unload("respool"));
+}
+
+static int cycle(const char *pools)
+{
+	int error = load("pools=%s", pools);
+	int fd;
+
+	if (!error)
+		error = client_load("respool_test", "");
+	if (error)
+		return error;
+	fd = client_open("main", 1);
+	if (fd < 0)
+		return fd;
+	error = run(fd, OP(ALLOC_PAGES, .size = 4, .flags = RESPOOL_TEST_CHECK), NULL);
+	close(fd);
+	return error ?: client_unload("respool_test") ?: client_unload("respool");
+}
+
+/* The first cycle makes what stays for good, as the page tables of modules. */
+#define EXPECT_CYCLES_LOSE_NOTHING(pools) do {					\
+	uint64_t __before, __after;						\
+	int __i;								\
+										\
+	ASSERT_EQ(0, cycle(pools));						\
+	__before = free_memory();						\
+	for (__i = 0; __i < CYCLES; __i++)					\
+		ASSERT_EQ(0, cycle(pools));					\
+	__after = free_memory();						\
+	TH_LOG("%lld KiB less free after %d cycles",				\
+	       (long long)(__before - __after) / 1024, CYCLES);			\
+	EXPECT_GT(__after + LOST_BY_CYCLES, __before);				\
+} while (0)
+
+TEST_F(load, a_hundred_cycles_leave_memory_as_it_was)
+{
+	EXPECT_CYCLES_LOSE_NOTHING("main:64M");
+}
+
+TEST_F(load, a_hundred_cycles_with_a_region_leave_memory_as_it_was)
+{
+	if (!kernel_reserved_region())
+		SKIP(return, "boot with " RESERVED_BY_BOOT);
+	EXPECT_CYCLES_LOSE_NOTHING("main:64M@0x10000000");
+}
+
+TEST_F(load, a_hundred_cycles_with_a_region_not_aligned_leave_memory_as_it_was)
+{
+	if (!kernel_reserved_region())
+		SKIP(return, "boot with " RESERVED_BY_BOOT);
+	EXPECT_CYCLES_LOSE_NOTHING("main:8M@0x10001000");
+}
+
+TEST_HARNESS_MAIN
