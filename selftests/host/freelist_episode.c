@@ -542,7 +542,7 @@ static int try_resize(struct episode *e, void *ptr, size_t size)
 	return err;
 }
 
-/* As realloc() does it: in place, or else by a copy. */
+/* As realloc() does it: in place, or else in a new block with the same contents. */
 static void realloc_any(struct episode *e)
 {
 	struct freelist_twin *t = &e->now.twin;
