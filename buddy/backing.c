@@ -21,6 +21,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
+#include "compat.h"
 #include "buddy/backing.h"
 
 /* System memory */
@@ -128,7 +129,7 @@ static int take_system(struct respool_backing *backing, const struct respool_spe
 			       spec->name, nr_pages, nr_pages >> (20 - PAGE_SHIFT));
 			return fatal_signal_pending(current) ? -EINTR : -ENOMEM;
 		}
-		backing->vaddr = pfn_to_kaddr(pfn);
+		backing->vaddr = __va(PFN_PHYS(pfn));
 	}
 	backing->base = virt_to_phys(backing->vaddr);
 	backing->has_pages = true;

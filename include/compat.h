@@ -6,6 +6,20 @@
 #ifndef RESPOOL_COMPAT_H
 #define RESPOOL_COMPAT_H
 
+#include <linux/err.h>
+#include <linux/memremap.h>
 #include <linux/version.h>
+
+/* User-mode Linux has no struct pages but those of its own memory. */
+#ifndef CONFIG_ZONE_DEVICE
+static inline void *memremap_pages(struct dev_pagemap *pgmap, int nid)
+{
+	return ERR_PTR(-EOPNOTSUPP);
+}
+
+static inline void memunmap_pages(struct dev_pagemap *pgmap)
+{
+}
+#endif
 
 #endif /* RESPOOL_COMPAT_H */
