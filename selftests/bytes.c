@@ -514,7 +514,6 @@ TEST_F(bytes, counters_count_calls_and_bytes)
 	EXPECT_EQ(a + b, stats.peak_live_bytes);
 }
 
-
 TEST_F(bytes, interrupts_can_allocate_move_and_free)
 {
 	unsigned int flags = CHECKED | RESPOOL_TEST_IN_IRQ;

@@ -147,15 +147,17 @@ TEST_F(debugfs, orders_are_those_of_the_function)
 	struct respool_test_order_stats row;
 	unsigned int order = 0, number;
 	char *line;
+	int fields;
 
 	READ(POOL_DIR "orders");
 	line = strtok(text, "\n");
 	EXPECT_STREQ("order free_blocks allocated_blocks cached_blocks allocations failures",
 		     line);
 	while ((line = strtok(NULL, "\n"))) {
-		ASSERT_EQ(6, sscanf(line, "%u %llu %llu %llu %llu %llu", &number, &row.free_blocks,
-				    &row.allocated_blocks, &row.cached_blocks, &row.allocations,
-				    &row.failures));
+		fields = sscanf(line, "%u %llu %llu %llu %llu %llu", &number, &row.free_blocks,
+				&row.allocated_blocks, &row.cached_blocks, &row.allocations,
+				&row.failures);
+		ASSERT_EQ(6, fields);
 		EXPECT_EQ(order, number);
 		EXPECT_EQ(0, memcmp(&stats.order[order], &row, sizeof(row)));
 		order++;
@@ -168,14 +170,16 @@ TEST_F(debugfs, owners_hold_what_is_allocated)
 	struct respool_test_pool_stats stats = pool_stats(self->fd);
 	__u64 pages, blocks, allocations, frees, all_pages = 0, slab_pages = 0, test_pages = 0;
 	char owner[64], task[64], *line;
+	int fields;
 
 	snprintf(task, sizeof(task), "test:debugfs/%d", getpid());
 	READ(POOL_DIR "owners");
 	line = strtok(text, "\n");
 	EXPECT_STREQ("owner pages blocks allocations frees", line);
 	while ((line = strtok(NULL, "\n"))) {
-		ASSERT_EQ(5, sscanf(line, "%63s %llu %llu %llu %llu", owner, &pages, &blocks,
-				    &allocations, &frees));
+		fields = sscanf(line, "%63s %llu %llu %llu %llu", owner, &pages, &blocks,
+				&allocations, &frees);
+		ASSERT_EQ(5, fields);
 		EXPECT_EQ(blocks, allocations - frees);
 		all_pages += pages;
 		if (!strcmp(owner, "slab:shown"))
@@ -205,13 +209,14 @@ TEST_F(debugfs, map_draws_every_page)
 	unsigned int free, rows = 0, all_free = 0, drawn = 0, i;
 	unsigned long page, first = 0;
 	char *line, *cells;
-	int len;
+	int fields, len;
 
 	READ(POOL_DIR "map");
 	line = strtok(text, "\n");
 	EXPECT_EQ(0, strncmp(line, "page free ", 10));
 	while ((line = strtok(NULL, "\n"))) {
-		ASSERT_EQ(2, sscanf(line, "%lu %u%n", &page, &free, &len));
+		fields = sscanf(line, "%lu %u%n", &page, &free, &len);
+		ASSERT_EQ(2, fields);
 		cells = line + len + 1;
 		ASSERT_EQ(CELLS, strlen(cells));
 		EXPECT_EQ(CELLS, strspn(cells, " .#1234567"));
@@ -276,12 +281,14 @@ TEST_F(debugfs, classes_hold_the_free_blocks)
 	struct respool_test_slab_stats stats = slab_stats(self->fd, self->slab);
 	__u64 min, max, blocks, bytes, last = 0, all_blocks = 0, all_bytes = 0;
 	char *line;
+	int fields;
 
 	READ(SLAB_DIR "classes");
 	line = strtok(text, "\n");
 	EXPECT_STREQ("min_bytes max_bytes blocks bytes", line);
 	while ((line = strtok(NULL, "\n"))) {
-		ASSERT_EQ(4, sscanf(line, "%llu %llu %llu %llu", &min, &max, &blocks, &bytes));
+		fields = sscanf(line, "%llu %llu %llu %llu", &min, &max, &blocks, &bytes);
+		ASSERT_EQ(4, fields);
 		EXPECT_LT(last, min);
 		EXPECT_LE(min, max);
 		EXPECT_LE(blocks * min, bytes);
@@ -302,10 +309,12 @@ TEST_F(debugfs, blocks_fill_their_runs)
 	long run, offset, end = 0;
 	char use[8], next[24], prev[24], *line;
 	unsigned int prev_used, was_used = 1;
+	int fields;
 
 	READ(SLAB_DIR "blocks");
 	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
-		if (sscanf(line, "run %ld bytes %llu blocks %llu", &run, &bytes, &blocks) == 3) {
+		fields = sscanf(line, "run %ld bytes %llu blocks %llu", &run, &bytes, &blocks);
+		if (fields == 3) {
 			EXPECT_EQ(0, left);
 			EXPECT_EQ(0, run % (long)PAGE);
 			left = blocks;
@@ -316,8 +325,9 @@ TEST_F(debugfs, blocks_fill_their_runs)
 			runs++;
 			continue;
 		}
-		ASSERT_EQ(6, sscanf(line, "%ld %llu %7s %u %23s %23s", &offset, &bytes, use,
-				    &prev_used, next, prev));
+		fields = sscanf(line, "%ld %llu %7s %u %23s %23s", &offset, &bytes, use,
+				&prev_used, next, prev);
+		ASSERT_EQ(6, fields);
 		EXPECT_EQ(was_used, prev_used);
 		EXPECT_EQ(0, bytes % 16);
 		if (end)

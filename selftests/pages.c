@@ -271,16 +271,15 @@ TEST_F(pages, exact_blocks_until_full_do_not_overlap)
 	uint64_t random = TEST_SEED();
 	unsigned int i, n = 0, failed = 0;
 	__u64 held = 0, size;
+	int error;
 
 	while (failed < 50) {
 		size = 1 + random_below(&random, 1ULL << self->max_order) / 8;
-		if (run(self->fd, OP(ALLOC_EXACT, .handle = n, .size = size, .seed = n,
-				     .flags = RESPOOL_TEST_CHECK), NULL)) {
-			failed++;
-			continue;
-		}
-		held += size;
-		n++;
+		error = run(self->fd, OP(ALLOC_EXACT, .handle = n, .size = size, .seed = n,
+					 .flags = RESPOOL_TEST_CHECK), NULL);
+		failed += !!error;
+		held += error ? 0 : size;
+		n += !error;
 	}
 	EXPECT_EQ(held, pool_stats(self->fd).allocated_pages);
 	EXPECT_VALID(self->fd, RESPOOL_TEST_POOL);
@@ -314,7 +313,7 @@ TEST_F(pages, random_use_keeps_content_and_invariants)
 
 	for (i = 0; i < 6000; i++) {
 		handle = random_below(&random, slots);
-		error = run(self->fd, OP(ALLOC_PAGES, .handle = handle, .seed = next_random(&random),
+		error = run(self->fd, OP(ALLOC_PAGES, .handle = handle, .seed = i,
 					 .size = random_below(&random, self->max_order + 1) / 2,
 					 .flags = RESPOOL_TEST_CHECK), NULL);
 		if (error == -EEXIST)
