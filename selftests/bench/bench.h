@@ -43,14 +43,21 @@ extern const struct bench_allocator bench_alloc_pages;
 extern const struct bench_allocator bench_gen_pool_first;
 extern const struct bench_allocator bench_gen_pool_best;
 
+/* bytes.c */
+extern const struct bench_allocator bench_respool_bytes;
+extern const struct bench_allocator bench_kmalloc;
+extern const struct bench_allocator bench_dma_pool;
+extern const struct bench_allocator bench_gen_pool_bytes;
+
 /* gpu_buddy/adapter.c, a module of its own: few kernels have what it needs */
 extern const struct bench_allocator respool_bench_gpu_buddy;
 
-/* Not meaningful. */
+/* Not meaningful, not known. */
 #define BENCH_NONE	(~0ULL)
 
 /**
- * struct bench_latency - Distribution of the cost of one kind of call.
+ * struct bench_latency - Distribution of the cost of one kind of call, in
+ *	thousandths of the unit.
  * @p50: half of the calls cost at most this
  * @p99: 99 % do
  * @p999: 99.9 % do
@@ -66,16 +73,17 @@ struct bench_latency {
 /**
  * struct bench_result - What a pattern found about an allocator.
  * @n: calls of each kind in one round
- * @alloc: thousandths of a clock tick for one allocation
- * @free: the same for one free
- * @pair: the same for both
- * @alloc_latency: distribution over single allocations, in ticks
- * @free_latency: distribution over single frees, in ticks
+ * @alloc: one allocation, in thousandths of the unit
+ * @free: one free, in thousandths of the unit
+ * @pair: both
+ * @alloc_latency: distribution over single allocations
+ * @free_latency: distribution over single frees
  * @failed: allocations that were not served
  * @free_regions: thousandths of the 2 MiB regions wholly free at the end
  *
- * The median of all rounds; the cost of the clock and of the loop, as an
- * allocator that does nothing has it, is taken off.
+ * The unit is a cycle or a nanosecond, as the plan says. Costs are the median
+ * over the rounds; that of the clock and of the loop, as an allocator that does
+ * nothing has it, is taken off.
  */
 struct bench_result {
 	u64 n;
@@ -93,13 +101,14 @@ struct bench_result {
  * @bytes: size of the pool
  * @ops: calls of each kind in a round, if the pool has room for so many blocks
  * @rounds: rounds after a first one that does not count
- * @cycles: take the time from the cycle counter instead of in nanoseconds
+ * @ticks_per_us: ticks of the clock in a microsecond, in thousandths, to
+ *	convert to nanoseconds; 0 to count ticks
  */
 struct bench_plan {
 	u64 bytes;
 	unsigned int ops;
 	unsigned int rounds;
-	bool cycles;
+	u64 ticks_per_us;
 };
 
 struct bench_job;
@@ -135,6 +144,8 @@ extern const unsigned int bench_nr_patterns;
 
 int bench_measure(const struct bench_pattern *pattern, const struct bench_allocator *allocator,
 		  const struct bench_plan *plan, unsigned long arg, struct bench_result *result);
+
+u64 bench_ticks_per_us(void);
 
 /* main.c, for pages.c and bytes.c */
 extern struct respool *bench_pool;

@@ -15,7 +15,6 @@
 #include <linux/moduleparam.h>
 #include <linux/sched.h>
 #include <linux/string.h>
-#include <linux/timex.h>
 #include <linux/vmalloc.h>
 #include <linux/respool.h>
 
@@ -54,9 +53,9 @@ static unsigned int rounds = 5;
 module_param(rounds, uint, 0444);
 MODULE_PARM_DESC(rounds, "Rounds, the median of which counts, 1 to 100 (default 5)");
 
-static bool cycles;
-module_param(cycles, bool, 0444);
-MODULE_PARM_DESC(cycles, "Count cycles of the CPU instead of nanoseconds (default 0)");
+static bool ticks;
+module_param(ticks, bool, 0444);
+MODULE_PARM_DESC(ticks, "Count ticks of the CPU's own clock instead of nanoseconds (default 0)");
 
 struct respool *bench_pool;
 
@@ -65,6 +64,10 @@ static const struct bench_allocator *competitors[] = {
 	&bench_alloc_pages,
 	&bench_gen_pool_first,
 	&bench_gen_pool_best,
+	&bench_respool_bytes,
+	&bench_kmalloc,
+	&bench_dma_pool,
+	&bench_gen_pool_bytes,
 	NULL,	/* gpu_buddy, if it is there */
 };
 
@@ -143,10 +146,6 @@ static int check_parameters(void)
 		error = check_range("orders", orders[i], 0, 20);
 	for (i = 0; !error && i < nr_sizes; i++)
 		error = check_range("sizes", sizes[i], 8, 65536);
-	if (!error && cycles && !get_cycles()) {
-		pr_err("cycles=: this machine has no cycle counter\n");
-		error = -EOPNOTSUPP;
-	}
 	return error;
 }
 
@@ -162,12 +161,12 @@ static __printf(1, 2) void emit(const char *format, ...)
 	va_end(args);
 }
 
-static void emit_ticks(u64 ticks)
+static void emit_number(u64 number)
 {
-	if (ticks == BENCH_NONE)
+	if (number == BENCH_NONE)
 		emit(" -");
 	else
-		emit(" %llu", ticks);
+		emit(" %llu", number);
 }
 
 static void emit_thousandths(u64 value)
@@ -180,24 +179,24 @@ static void emit_thousandths(u64 value)
 
 static void emit_latency(const struct bench_latency *latency)
 {
-	emit_ticks(latency->p50);
-	emit_ticks(latency->p99);
-	emit_ticks(latency->p999);
-	emit_ticks(latency->max);
+	emit_thousandths(latency->p50);
+	emit_thousandths(latency->p99);
+	emit_thousandths(latency->p999);
+	emit_thousandths(latency->max);
 }
 
 static void emit_result(const char *allocator, const struct bench_pattern *pattern,
 			unsigned long arg, const struct bench_result *result)
 {
 	emit("%s %s", allocator, pattern->name);
-	emit_ticks(pattern->mixed ? BENCH_NONE : arg);
-	emit_ticks(result->n);
+	emit_number(pattern->mixed ? BENCH_NONE : arg);
+	emit_number(result->n);
 	emit_thousandths(result->alloc);
 	emit_thousandths(result->free);
 	emit_thousandths(result->pair);
 	emit_latency(&result->alloc_latency);
 	emit_latency(&result->free_latency);
-	emit_ticks(result->failed);
+	emit_number(result->failed);
 	emit_thousandths(result->free_regions);
 	emit("\n");
 }
@@ -252,7 +251,7 @@ static int measure_all(void)
 		.bytes = (u64)respool_nr_pages(bench_pool) << PAGE_SHIFT,
 		.ops = ops,
 		.rounds = rounds,
-		.cycles = cycles,
+		.ticks_per_us = ticks ? 0 : bench_ticks_per_us(),
 	};
 	const struct bench_allocator **allocator;
 	const struct bench_pattern *pattern;

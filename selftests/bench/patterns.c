@@ -31,7 +31,6 @@
 #include <linux/sched.h>
 #include <linux/sizes.h>
 #include <linux/sort.h>
-#include <linux/timex.h>
 #include <linux/vmalloc.h>
 
 #include "selftests/bench/bench.h"
@@ -125,9 +124,33 @@ static const struct bench_allocator null_bytes = {
 
 /* Small change */
 
-static inline u64 now(const struct bench_job *job)
+/*
+ * The time stamp counter of x86 works in User-mode Linux too, whose own clock
+ * is too coarse for a single call. Under QEMU's -icount it counts instructions.
+ */
+static inline u64 now(void)
 {
-	return job->plan->cycles ? get_cycles() : ktime_get_ns();
+#if defined(__x86_64__) || defined(__i386__)
+	return __builtin_ia32_rdtsc();
+#else
+	return ktime_get_ns();
+#endif
+}
+
+/**
+ * bench_ticks_per_us() - Speed of the clock, measured.
+ *
+ * Context: Process context, for a tenth of a second.
+ * Return: ticks in a microsecond, in thousandths.
+ */
+u64 bench_ticks_per_us(void)
+{
+	u64 ns = ktime_get_ns(), ticks = now(), end = ns + NSEC_PER_SEC / 10;
+
+	while (ktime_get_ns() < end)
+		cond_resched();
+	ticks = now() - ticks;
+	return div64_u64(ticks * 1000000, ktime_get_ns() - ns);
 }
 
 /*
@@ -139,12 +162,12 @@ static inline void start_clock(struct bench_job *job)
 	if (!job->allocator->sleeps)
 		local_irq_disable();
 	job->jiffies = jiffies;
-	job->start = now(job);
+	job->start = now();
 }
 
 static inline u64 stop_clock(struct bench_job *job)
 {
-	u64 ticks = now(job) - job->start;
+	u64 ticks = now() - job->start;
 
 	job->disturbed = jiffies != job->jiffies;
 	if (!job->allocator->sleeps)
@@ -338,7 +361,7 @@ static int window_thread(void *data)
 			cond_resched();
 		}
 	}
-	worker->end = now(job);
+	worker->end = now();
 	kthread_complete_and_exit(&worker->done, 0);
 }
 
@@ -370,7 +393,7 @@ static void window_round(struct bench_job *job)
 		if (start_worker(&workers[started], started))
 			break;
 	}
-	start = now(job);
+	start = now();
 	complete_all(&go);
 	for (i = 0; i < started; i++) {
 		wait_for_completion(&workers[i].done);
@@ -610,7 +633,16 @@ static int compare_u32(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Thousandths of a tick a call, for the member at @offset of each round. */
+static u64 thousandths(const struct bench_job *job, u64 ticks, u64 calls)
+{
+	u64 ticks_per_us = job->plan->ticks_per_us;
+
+	if (!ticks_per_us)
+		return div64_u64(ticks * 1000, calls);
+	return div64_u64(mul_u64_u64_div_u64(ticks, 1000000000, ticks_per_us), calls);
+}
+
+/* Of the member at @offset of each round. */
 static u64 median_cost(const struct bench_job *job, unsigned int rounds, size_t offset)
 {
 	const struct bench_span *span;
@@ -621,13 +653,14 @@ static u64 median_cost(const struct bench_job *job, unsigned int rounds, size_t 
 		span = (const void *)&job->round[i] + offset;
 		if (!span->calls)
 			return BENCH_NONE;
-		cost[i] = div64_u64(span->ticks * 1000, span->calls);
+		cost[i] = thousandths(job, span->ticks, span->calls);
 	}
 	sort(cost, rounds, sizeof(*cost), compare_u64, NULL);
 	return cost[rounds / 2];
 }
 
-static void distribution(struct bench_samples *samples, struct bench_latency *latency)
+static void distribution(const struct bench_job *job, struct bench_samples *samples,
+			 struct bench_latency *latency)
 {
 	u32 *ticks = samples->ticks;
 	u64 last = samples->nr - 1;
@@ -637,10 +670,10 @@ static void distribution(struct bench_samples *samples, struct bench_latency *la
 		return;
 	}
 	sort(ticks, samples->nr, sizeof(*ticks), compare_u32, NULL);
-	latency->p50 = ticks[last / 2];
-	latency->p99 = ticks[div_u64(last * 99, 100)];
-	latency->p999 = ticks[div_u64(last * 999, 1000)];
-	latency->max = ticks[last];
+	latency->p50 = thousandths(job, ticks[last / 2], 1);
+	latency->p99 = thousandths(job, ticks[div_u64(last * 99, 100)], 1);
+	latency->p999 = thousandths(job, ticks[div_u64(last * 999, 1000)], 1);
+	latency->max = thousandths(job, ticks[last], 1);
 }
 
 static void run_rounds(struct bench_job *job, unsigned int rounds)
@@ -669,8 +702,8 @@ static void summarise(struct bench_job *job, unsigned int rounds, struct bench_r
 	result->pair = median_cost(job, rounds, offsetof(struct bench_round, pair));
 	if (result->alloc != BENCH_NONE && result->free != BENCH_NONE)
 		result->pair = result->alloc + result->free;
-	distribution(&job->alloc_samples, &result->alloc_latency);
-	distribution(&job->free_samples, &result->free_latency);
+	distribution(job, &job->alloc_samples, &result->alloc_latency);
+	distribution(job, &job->free_samples, &result->free_latency);
 	result->failed = job->failed;
 	result->free_regions = job->free_regions;
 }
@@ -686,11 +719,10 @@ static int run(struct bench_job *job, struct bench_result *result)
 {
 	const struct bench_pattern *pattern = job->pattern;
 	unsigned int rounds = pattern->rounds ?: job->plan->rounds;
-	int error = 0;
+	int error;
 
 	/* A round of aged may free a little more than it allocates. */
-	if (!error)
-		error = make_samples(&job->alloc_samples, 2 * rounds * job->n);
+	error = make_samples(&job->alloc_samples, 2 * rounds * job->n);
 	if (!error)
 		error = make_samples(&job->free_samples, 2 * rounds * job->n);
 	job->cost = &job->round[0];
