@@ -25,46 +25,6 @@
  */
 #include "buddy/buddy.h"
 
-/*
- * State bytes, one a page. A free page and the inside of a block have none.
- * A block of one page names its owner in its only byte; any other allocated
- * block has its order in the first byte and its owner in the second. A block
- * of an exact number of pages is a row of parts, powers of two descending.
- */
-#define STATE_NONE	0x00	/* free, or inside a block */
-				/* 1..32: first page of a block of that order */
-#define STATE_EXACT	0x40	/* | order 1..31: first part of an exact block */
-#define STATE_PART	0x60	/* | order 0..31: a further part of one */
-#define STATE_PAGE	0x80	/* | tag: block of one page */
-#define STATE_OWNER	0xc0	/* | tag: second page of a block, its owner */
-
-#define STATE_ORDER_MASK	0x1f
-#define STATE_TAG_MASK		0x3f
-
-static bool state_is_part(u8 state)
-{
-	return (state & 0xe0) == STATE_PART;
-}
-
-static bool state_is_exact(u8 state)
-{
-	return (state & 0xe0) == STATE_EXACT;
-}
-
-/* First page of what a client holds, which alone may be freed. */
-static bool state_is_head(u8 state)
-{
-	return state != STATE_NONE && state < STATE_OWNER && !state_is_part(state);
-}
-
-/* Order of a head or a part. */
-static unsigned int state_order(u8 state)
-{
-	if (state & STATE_PAGE)
-		return 0;
-	return state & STATE_EXACT ? state & STATE_ORDER_MASK : state;
-}
-
 /* Summaries */
 
 static unsigned long words_of(unsigned long nr_bits)
@@ -205,65 +165,46 @@ static unsigned int region_base(unsigned int order)
 	return 1024 - (1024 >> order);
 }
 
-static bool region_test(const struct respool_region *region, unsigned int order,
-			unsigned int block)
+static bool region_test(const struct respool_region *region, unsigned int bit)
 {
-	unsigned int bit = region_base(order) + block;
-
 	return region->word[bit >> 6] & BIT_ULL(bit & 63);
 }
 
-static void region_flip(struct respool_region *region, unsigned int order, unsigned int block)
-{
-	unsigned int bit = region_base(order) + block;
-
-	region->word[bit >> 6] ^= BIT_ULL(bit & 63);
-}
-
-/* The part of its last word that a single order from 4 up fills. */
-static u64 region_high_bits(const struct respool_region *region, unsigned int order)
-{
-	unsigned int shift = region_base(order) & 63;
-	unsigned int blocks = RESPOOL_REGION_PAGES >> order;
-
-	return region->word[RESPOOL_REGION_WORDS - 1] >> shift & (BIT_ULL(blocks) - 1);
-}
-
-/* First free block of @order, or as many as a region has of them: none. */
+/* First free bit of @order, of which there must be one. */
 static unsigned int region_first(const struct respool_region *region, unsigned int order)
 {
-	unsigned int blocks = RESPOOL_REGION_PAGES >> order;
-	const u64 *word = &region->word[region_base(order) >> 6];
-	unsigned int block;
-	u64 high;
+	unsigned int bit = region_base(order);
+	const u64 *word = &region->word[bit >> 6];
 
-	if (order > 3) {
-		high = region_high_bits(region, order);
-		return high ? __ffs64(high) : blocks;
-	}
-	for (block = 0; block < blocks; block += 64, word++)
-		if (*word)
-			return block + __ffs64(*word);
-	return blocks;
+	if (order > 3)		/* the last word, shared by all of these */
+		return bit + __ffs64(*word >> (bit & 63));
+	while (!*word)
+		word++;
+	return (word - region->word) * 64 + __ffs64(*word);
 }
 
-static bool region_has(const struct respool_region *region, unsigned int order)
+/* The block at @bit, of @order, becomes free; returns the region's orders from then on. */
+static inline u16 region_set(struct respool_buddy *b, unsigned long r, unsigned int bit,
+			     unsigned int order, u16 orders)
 {
-	return region_first(region, order) < RESPOOL_REGION_PAGES >> order;
+	b->region[r].word[bit >> 6] |= BIT_ULL(bit & 63);
+	b->sum[r].free[order]++;
+	b->nr_free[order]++;
+	return orders | 1U << order;
 }
 
-/*
- * Note which orders region @r has free blocks of, and move it to the class of
- * the largest of them.
- */
-static void set_region_orders(struct respool_buddy *b, unsigned long r, u16 orders)
+/* The block at @bit, of @order, is free no more. */
+static inline u16 region_clear(struct respool_buddy *b, unsigned long r, unsigned int bit,
+			       unsigned int order, u16 orders)
 {
-	int from = fls64(b->region_orders[r]) - 1;
-	int to = fls64(orders) - 1;
+	b->region[r].word[bit >> 6] &= ~BIT_ULL(bit & 63);
+	b->nr_free[order]--;
+	return --b->sum[r].free[order] ? orders : orders & ~(1U << order);
+}
 
-	b->region_orders[r] = orders;
-	if (from == to)
-		return;
+/* Move region @r from one class to another, -1 being none. */
+static void change_class(struct respool_buddy *b, unsigned long r, int from, int to)
+{
 	if (from >= 0) {
 		summary_clear(&b->region_class[from], r);
 		if (summary_empty(&b->region_class[from]))
@@ -273,6 +214,19 @@ static void set_region_orders(struct respool_buddy *b, unsigned long r, u16 orde
 		summary_set(&b->region_class[to], r);
 		b->classes |= 1U << to;
 	}
+}
+
+/* Note which orders region @r has free blocks of: its class is the largest. */
+static inline void set_region_orders(struct respool_buddy *b, unsigned long r, u16 orders)
+{
+	u16 before = b->sum[r].orders;
+
+	if (orders == before)
+		return;
+	b->sum[r].orders = orders;
+	/* The same top bit: neither is larger than what differs. */
+	if ((orders ^ before) > (orders & before))
+		change_class(b, r, fls64(before) - 1, fls64(orders) - 1);
 }
 
 /* Orders from 9 up: a buddy system over regions */
@@ -325,67 +279,59 @@ static void give_large(struct respool_buddy *b, unsigned long frame, unsigned in
 
 /* Orders below 9: inside a region */
 
+/* Cut the block at @bit down from order @from to @order; what is cut off becomes free. */
+static unsigned int split_small(struct respool_buddy *b, unsigned long r, unsigned int bit,
+				unsigned int from, unsigned int order, u16 *orders)
+{
+	while (from > order) {
+		from--;
+		bit = (bit - 512) * 2;
+		*orders = region_set(b, r, bit + 1, from, *orders);
+	}
+	return bit;
+}
+
 static unsigned long take_small(struct respool_buddy *b, unsigned int order)
 {
 	u32 fit = b->classes >> order;
-	struct respool_region *region;
-	unsigned int from, block;
+	unsigned int from, bit;
 	unsigned long r, frame;
-	u16 orders;
+	u16 orders = 0;
 
-	if (fit) {
+	if (likely(fit)) {
 		r = summary_first(&b->region_class[order + __ffs64(fit)]);
-		region = &b->region[r];
-		orders = b->region_orders[r];
+		orders = b->sum[r].orders;
 		from = order + __ffs64(orders >> order);
-		block = region_first(region, from);
-		region_flip(region, from, block);
-		b->nr_free[from]--;
-		if (!region_has(region, from))
-			orders &= ~(1U << from);
+		bit = region_first(&b->region[r], from);
+		orders = region_clear(b, r, bit, from, orders);
 	} else {
 		frame = take_large(b, RESPOOL_REGION_ORDER);
 		if (frame == RESPOOL_NO_PAGE)
 			return RESPOOL_NO_PAGE;
 		r = frame >> RESPOOL_REGION_ORDER;
-		region = &b->region[r];
-		orders = 0;
 		from = RESPOOL_REGION_ORDER;
-		block = 0;
+		bit = region_base(from);
 	}
-	while (from > order) {
-		from--;
-		block <<= 1;
-		region_flip(region, from, block + 1);
-		b->nr_free[from]++;
-		orders |= 1U << from;
-	}
+	bit = split_small(b, r, bit, from, order, &orders);
 	set_region_orders(b, r, orders);
-	return (r << RESPOOL_REGION_ORDER) + ((unsigned long)block << order);
+	return (r << RESPOOL_REGION_ORDER) + ((unsigned long)(bit - region_base(order)) << order);
 }
 
-static void give_small(struct respool_buddy *b, unsigned long frame, unsigned int order)
+static inline void give_small(struct respool_buddy *b, unsigned long frame, unsigned int order)
 {
 	unsigned long r = frame >> RESPOOL_REGION_ORDER;
-	struct respool_region *region = &b->region[r];
-	unsigned int block = (frame & (RESPOOL_REGION_PAGES - 1)) >> order;
-	u16 orders = b->region_orders[r];
+	unsigned int bit = region_base(order) + ((frame & (RESPOOL_REGION_PAGES - 1)) >> order);
+	u16 orders = b->sum[r].orders;
 
-	while (order < RESPOOL_REGION_ORDER && region_test(region, order, block ^ 1)) {
-		region_flip(region, order, block ^ 1);
-		b->nr_free[order]--;
-		if (!region_has(region, order))
-			orders &= ~(1U << order);
-		block >>= 1;
+	while (order < RESPOOL_REGION_ORDER && region_test(&b->region[r], bit ^ 1)) {
+		orders = region_clear(b, r, bit ^ 1, order, orders);
+		bit = 512 + (bit >> 1);
 		order++;
 	}
-	if (order < RESPOOL_REGION_ORDER) {
-		region_flip(region, order, block);
-		b->nr_free[order]++;
-		orders |= 1U << order;
-	}
+	if (likely(order < RESPOOL_REGION_ORDER))
+		orders = region_set(b, r, bit, order, orders);
 	set_region_orders(b, r, orders);
-	if (order == RESPOOL_REGION_ORDER)
+	if (unlikely(order == RESPOOL_REGION_ORDER))
 		give_large(b, r << RESPOOL_REGION_ORDER, order);
 }
 
@@ -404,29 +350,19 @@ static void give(struct respool_buddy *b, unsigned long frame, unsigned int orde
 
 /* Allocation and free */
 
-static void mark_head(struct respool_buddy *b, unsigned long frame, unsigned int order,
-		      unsigned int tag)
+static void count_allocated(struct respool_buddy *b, unsigned int order, unsigned long blocks)
 {
-	if (!order) {
-		b->state[frame] = STATE_PAGE | tag;
-	} else {
-		b->state[frame] = order;
-		b->state[frame + 1] = STATE_OWNER | tag;
-	}
+	b->nr_allocated[order] += blocks;
+	b->allocated_pages += blocks << order;
+	b->free_pages -= blocks << order;
+	b->peak_pages = max(b->peak_pages, b->allocated_pages);
 }
 
-static void count_allocated(struct respool_buddy *b, unsigned int order)
+static void count_freed(struct respool_buddy *b, unsigned int order, unsigned long blocks)
 {
-	b->nr_allocated[order]++;
-	b->allocated_pages += 1UL << order;
-	b->free_pages -= 1UL << order;
-}
-
-static void count_freed(struct respool_buddy *b, unsigned int order)
-{
-	b->nr_allocated[order]--;
-	b->allocated_pages -= 1UL << order;
-	b->free_pages += 1UL << order;
+	b->nr_allocated[order] -= blocks;
+	b->allocated_pages -= blocks << order;
+	b->free_pages += blocks << order;
 }
 
 /*
@@ -442,21 +378,62 @@ unsigned long respool_buddy_alloc(struct respool_buddy *b, unsigned int order, u
 	frame = take(b, order);
 	if (frame == RESPOOL_NO_PAGE)
 		return RESPOOL_NO_PAGE;
-	mark_head(b, frame, order, tag);
-	count_allocated(b, order);
+	respool_state_mark(&b->state[frame], order, tag);
+	count_allocated(b, order, 1);
 	return frame - b->lead;
+}
+
+/* Order of the largest aligned block that starts at @frame and has at most @nr_pages. */
+static unsigned int largest_order_at(const struct respool_buddy *b, unsigned long frame,
+				     unsigned long nr_pages)
+{
+	unsigned long place = place_of(b, frame);
+	unsigned int order = min_t(unsigned int, ilog2(nr_pages), b->max_order);
+
+	return place ? min_t(unsigned int, order, __ffs64(place)) : order;
+}
+
+/* Free the pages from @frame to before @end in as few blocks as they make. */
+static void give_range(struct respool_buddy *b, unsigned long frame, unsigned long end)
+{
+	unsigned int order;
+
+	for (; frame < end; frame += 1UL << order) {
+		order = largest_order_at(b, frame, end - frame);
+		give(b, frame, order);
+	}
+}
+
+/* Write down that @tag holds @nr_pages pages from @frame, a row of parts unless a block. */
+static void mark_range(struct respool_buddy *b, unsigned long frame, unsigned long nr_pages,
+		       unsigned int tag)
+{
+	unsigned int order = largest_order_at(b, frame, nr_pages), part;
+	unsigned long at;
+
+	if (nr_pages == 1UL << order) {
+		respool_state_mark(&b->state[frame], order, tag);
+		count_allocated(b, order, 1);
+		return;
+	}
+	for (at = frame; at < frame + nr_pages; at += 1UL << part) {
+		part = largest_order_at(b, at, frame + nr_pages - at);
+		b->state[at] = RESPOOL_STATE_PART | part;
+		count_allocated(b, part, 1);
+	}
+	b->state[frame] = RESPOOL_STATE_EXACT | order;
+	b->state[frame + (order || nr_pages == 2 ? 1 : 2)] = RESPOOL_STATE_OWNER | tag;
 }
 
 /*
  * Allocate exactly @nr_pages pages: a block of the order above, whose tail is
- * given back. What stays is a row of parts, one for each bit of @nr_pages.
+ * given back.
  */
 unsigned long respool_buddy_alloc_exact(struct respool_buddy *b, unsigned long nr_pages,
 					unsigned int tag)
 {
-	unsigned long frame, first, half;
+	unsigned long frame;
 	unsigned int order;
-	u8 kind = STATE_EXACT;
 
 	if (!nr_pages || nr_pages > b->nr_pages)
 		return RESPOOL_NO_PAGE;
@@ -465,28 +442,124 @@ unsigned long respool_buddy_alloc_exact(struct respool_buddy *b, unsigned long n
 		return respool_buddy_alloc(b, order, tag);
 	if (order > b->max_order)
 		return RESPOOL_NO_PAGE;
-	first = take(b, order);
-	if (first == RESPOOL_NO_PAGE)
+	frame = take(b, order);
+	if (frame == RESPOOL_NO_PAGE)
 		return RESPOOL_NO_PAGE;
-
-	/* Halve until nothing is left over; a half too many is free again. */
-	for (frame = first; nr_pages; ) {
-		half = 1UL << --order;
-		if (nr_pages < half) {
-			give(b, frame + half, order);
-			continue;
-		}
-		b->state[frame] = kind | order;
-		kind = STATE_PART;
-		count_allocated(b, order);
-		frame += half;
-		nr_pages -= half;
-		if (!nr_pages)
-			give(b, frame, order);
-	}
-	b->state[first + 1] = STATE_OWNER | tag;
-	return first - b->lead;
+	give_range(b, frame + nr_pages, frame + (1UL << order));
+	mark_range(b, frame, nr_pages, tag);
+	return frame - b->lead;
 }
+
+/* Batches, for magazines */
+
+static unsigned int cache_block(struct respool_buddy *b, unsigned long frame, unsigned int order,
+				u32 *page)
+{
+	b->state[frame] = RESPOOL_STATE_CACHED | order;
+	*page = frame - b->lead;
+	return 1;
+}
+
+/* Take up to @nr blocks whose bits share a word with the region's first of @order. */
+static unsigned int batch_from_word(struct respool_buddy *b, unsigned long r, unsigned int order,
+				    unsigned int nr, u32 *pages)
+{
+	unsigned int base = region_base(order), bit = region_first(&b->region[r], order), got = 0;
+	u64 *word = &b->region[r].word[bit >> 6], bits = *word, taken = 0;
+	u16 orders = b->sum[r].orders;
+
+	/* The orders that share the last word come one after another. */
+	if (order > 3)
+		bits &= (BIT_ULL(RESPOOL_REGION_PAGES >> order) - 1) << (base & 63);
+	for (bit &= ~63; bits && got < nr; bits &= bits - 1) {
+		taken |= bits & -bits;
+		got += cache_block(b, (r << RESPOOL_REGION_ORDER) +
+				   ((bit + __ffs64(bits) - base) << order), order, &pages[got]);
+	}
+	*word &= ~taken;
+	b->nr_free[order] -= got;
+	b->sum[r].free[order] -= got;
+	if (!b->sum[r].free[order])
+		set_region_orders(b, r, orders & ~(1U << order));
+	return got;
+}
+
+/* Cut one block into up to @nr of @order. */
+static unsigned int batch_from_block(struct respool_buddy *b, unsigned int order, unsigned int nr,
+				     u32 *pages)
+{
+	unsigned int whole = min_t(unsigned int, order + ilog2(nr), RESPOOL_REGION_ORDER - 1);
+	unsigned long frame, end;
+	unsigned int got = 0;
+
+	frame = take(b, max(whole, order));
+	while (frame == RESPOOL_NO_PAGE && whole-- > order)
+		frame = take(b, whole);
+	if (frame == RESPOOL_NO_PAGE)
+		return 0;
+	end = frame + (1UL << max(whole, order));
+	for (; frame < end; frame += 1UL << order)
+		got += cache_block(b, frame, order, &pages[got]);
+	return got;
+}
+
+static unsigned int batch_once(struct respool_buddy *b, unsigned int order, unsigned int nr,
+			       u32 *pages)
+{
+	u32 fit = order < RESPOOL_REGION_ORDER ? b->classes >> order : 0;
+	unsigned long r;
+
+	if (fit) {
+		r = summary_first(&b->region_class[order + __ffs64(fit)]);
+		if (b->sum[r].orders & 1U << order)
+			return batch_from_word(b, r, order, nr, pages);
+	}
+	return batch_from_block(b, order, nr, pages);
+}
+
+/*
+ * Take up to @nr blocks of @order for a magazine: as many as share a word, or
+ * one larger block cut up, at a time, and a bounded number of times. Returns
+ * how many, their first pages in @pages; they count as allocated and are
+ * marked as cached.
+ */
+unsigned int respool_buddy_alloc_batch(struct respool_buddy *b, unsigned int order,
+				       unsigned int nr, u32 *pages)
+{
+	unsigned int got = 0, more = 1, pieces;
+
+	if (order > b->max_order)
+		return 0;
+	for (pieces = 0; more && got < nr && pieces < RESPOOL_BATCH_PIECES; pieces++) {
+		more = batch_once(b, order, nr - got, pages + got);
+		got += more;
+	}
+	count_allocated(b, order, got);
+	return got;
+}
+
+/* Give back @nr blocks that a magazine had. */
+void respool_buddy_free_batch(struct respool_buddy *b, unsigned int order, unsigned int nr,
+			      const u32 *pages)
+{
+	bool small = order < RESPOOL_REGION_ORDER;
+	unsigned long frame;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		frame = frame_of(b, pages[i]);
+		b->state[frame] = RESPOOL_STATE_NONE;
+		if (order)
+			b->state[frame + 1] = RESPOOL_STATE_NONE;
+		if (small)
+			give_small(b, frame, order);
+		else
+			give_large(b, frame, order);
+	}
+	count_freed(b, order, nr);
+}
+
+/* Free */
 
 /* Why the byte at @frame does not begin a block. */
 static int not_a_head(const struct respool_buddy *b, unsigned long frame)
@@ -494,19 +567,29 @@ static int not_a_head(const struct respool_buddy *b, unsigned long frame)
 	struct respool_block block;
 
 	respool_buddy_find(b, frame - b->lead, &block);
-	return block.kind == RESPOOL_PAGE_FREE ? -EALREADY : -EINVAL;
+	return block.kind == RESPOOL_PAGE_ALLOCATED ? -EINVAL : -EALREADY;
 }
 
 static bool part_follows(const struct respool_buddy *b, unsigned long frame)
 {
-	return frame < b->lead + b->nr_pages && state_is_part(b->state[frame]);
+	return frame < b->lead + b->nr_pages && respool_state_is_part(b->state[frame]);
+}
+
+/* Two pages of an exact block, a part each: the second has no room but for the owner. */
+static bool is_odd_pair(const struct respool_buddy *b, unsigned long head)
+{
+	return b->state[head] == RESPOOL_STATE_EXACT && b->state[head + 1] >= RESPOOL_STATE_OWNER;
 }
 
 static unsigned int owner_of(const struct respool_buddy *b, unsigned long head)
 {
-	u8 state = b->state[head];
+	u8 owner = b->state[head];
 
-	return (state & STATE_PAGE ? state : b->state[head + 1]) & STATE_TAG_MASK;
+	if (!(owner & RESPOOL_STATE_PAGE))
+		owner = b->state[head + 1];
+	if (respool_state_is_part(owner))
+		owner = b->state[head + 2];
+	return owner & RESPOOL_STATE_TAG_MASK;
 }
 
 /*
@@ -519,17 +602,17 @@ int respool_buddy_free(struct respool_buddy *b, unsigned long page, unsigned int
 		       struct respool_block *freed)
 {
 	unsigned long frame = frame_of(b, page);
+	bool exact, odd_pair;
 	unsigned int part;
-	bool exact;
 	u8 state;
 
 	if (page >= b->nr_pages)
 		return -EFAULT;
-	state = b->state[frame];
-	if (!state_is_head(state))
+	state = READ_ONCE(b->state[frame]);
+	if (!respool_state_is_head(state))
 		return not_a_head(b, frame);
-	part = state_order(state);
-	exact = state_is_exact(state);
+	part = respool_state_order(state);
+	exact = respool_state_is_exact(state);
 	if (order != RESPOOL_ANY_ORDER && (exact || order != part))
 		return -ERANGE;
 
@@ -538,17 +621,23 @@ int respool_buddy_free(struct respool_buddy *b, unsigned long page, unsigned int
 	freed->order = part;
 	freed->tag = owner_of(b, frame);
 	freed->nr_pages = 0;
-	if (part)
-		b->state[frame + 1] = STATE_NONE;
+	odd_pair = exact && is_odd_pair(b, frame);
+	/* A magazine may be taking the block back at this moment: one of us is first. */
+	if (cmpxchg(&b->state[frame], state, RESPOOL_STATE_NONE) != state)
+		return -EALREADY;
+	if (odd_pair)
+		b->state[frame + 1] = RESPOOL_STATE_PART;
 	for (;;) {
-		b->state[frame] = STATE_NONE;
-		count_freed(b, part);
+		b->state[frame] = RESPOOL_STATE_NONE;
+		if (part)
+			b->state[frame + 1] = RESPOOL_STATE_NONE;
+		count_freed(b, part, 1);
 		give(b, frame, part);
 		freed->nr_pages += 1UL << part;
 		frame += 1UL << part;
 		if (!exact || !part_follows(b, frame))
 			return 0;
-		part = state_order(b->state[frame]);
+		part = respool_state_order(b->state[frame]);
 	}
 }
 
@@ -560,64 +649,109 @@ static bool block_is_free(const struct respool_buddy *b, unsigned long place, un
 
 	if (order >= RESPOOL_REGION_ORDER)
 		return summary_test(&b->large[order - RESPOOL_REGION_ORDER], place >> order);
-	return region_test(&b->region[frame >> RESPOOL_REGION_ORDER], order,
-			   (frame & (RESPOOL_REGION_PAGES - 1)) >> order);
+	return region_test(&b->region[frame >> RESPOOL_REGION_ORDER], region_base(order) +
+			   ((frame & (RESPOOL_REGION_PAGES - 1)) >> order));
 }
 
 /* Pages of the block whose first part is at @head. */
 static unsigned long pages_of(const struct respool_buddy *b, unsigned long head)
 {
-	unsigned long frame = head + (1UL << state_order(b->state[head]));
+	unsigned long frame = head + (1UL << respool_state_order(b->state[head]));
 
-	if (state_is_exact(b->state[head]))
+	if (is_odd_pair(b, head))
+		return 2;
+	if (respool_state_is_exact(b->state[head]))
 		while (part_follows(b, frame))
-			frame += 1UL << state_order(b->state[frame]);
+			frame += 1UL << respool_state_order(b->state[frame]);
 	return frame - head;
 }
 
-/* Tell in @block what the page at index @page belongs to. Bounded by the number of orders. */
-void respool_buddy_find(const struct respool_buddy *b, unsigned long page,
-			struct respool_block *block)
+static bool find_free(const struct respool_buddy *b, unsigned long place,
+		      struct respool_block *block)
 {
-	unsigned long place, start, head;
 	unsigned int order;
-	u8 state;
 
-	memset(block, 0, sizeof(*block));
-	block->kind = RESPOOL_PAGE_OUTSIDE;
-	if (page >= b->nr_pages)
-		return;
-
-	place = place_of(b, frame_of(b, page));
 	for (order = 0; order <= b->max_order; order++) {
-		start = round_down(place, 1UL << order);
 		if (!block_is_free(b, place, order))
 			continue;
 		block->kind = RESPOOL_PAGE_FREE;
-		block->page = frame_at(b, start) - b->lead;
+		block->page = frame_at(b, round_down(place, 1UL << order)) - b->lead;
 		block->order = order;
 		block->nr_pages = 1UL << order;
-		return;
+		return true;
 	}
+	return false;
+}
+
+/* Frame of the block or part that @frame is in, or RESPOOL_NO_PAGE if it is in none. */
+static unsigned long find_part(const struct respool_buddy *b, unsigned long frame)
+{
+	unsigned long place = place_of(b, frame), start;
+	unsigned int order;
+	u8 state;
+
+	if (frame > b->lead && is_odd_pair(b, frame - 1))
+		return frame - 1;
 	for (order = 0; order <= b->max_order; order++) {
 		start = round_down(place, 1UL << order);
 		if (start < place_of(b, b->lead))
-			return;
-		state = b->state[frame_at(b, start)];
-		if ((state_is_head(state) || state_is_part(state)) && state_order(state) >= order)
 			break;
+		state = b->state[frame_at(b, start)];
+		if (respool_state_is_block(state) && respool_state_order(state) >= order)
+			return frame_at(b, start);
 	}
-	if (order > b->max_order)
+	return RESPOOL_NO_PAGE;
+}
+
+/* Frame of the part that ends where the one at @frame begins. */
+static unsigned long part_before(const struct respool_buddy *b, unsigned long frame)
+{
+	unsigned long before;
+	unsigned int order;
+	u8 state;
+
+	for (order = 0; order <= b->max_order && 1UL << order <= frame - b->lead; order++) {
+		before = frame - (1UL << order);
+		state = b->state[before];
+		if ((respool_state_is_exact(state) || respool_state_is_part(state)) &&
+		    respool_state_order(state) == order)
+			return before;
+	}
+	return RESPOOL_NO_PAGE;
+}
+
+static enum respool_page_kind kind_of(u8 state)
+{
+	if (respool_state_is_cached(state))
+		return RESPOOL_PAGE_CACHED;
+	if (respool_state_is_out(state))
+		return state == RESPOOL_STATE_BAD ? RESPOOL_PAGE_BAD : RESPOOL_PAGE_RESERVED;
+	return RESPOOL_PAGE_ALLOCATED;
+}
+
+/*
+ * Tell in @block what the page at index @page belongs to. Bounded by the
+ * number of orders, for an exact block by its square.
+ */
+void respool_buddy_find(const struct respool_buddy *b, unsigned long page,
+			struct respool_block *block)
+{
+	unsigned long frame = frame_of(b, page);
+
+	memset(block, 0, sizeof(*block));
+	block->kind = RESPOOL_PAGE_OUTSIDE;
+	if (page >= b->nr_pages || find_free(b, place_of(b, frame), block))
 		return;
-	/* The part before one of order k ends where its own higher bit does. */
-	while (state_is_part(b->state[frame_at(b, start)]))
-		start &= start - 1;
-	head = frame_at(b, start);
-	block->kind = RESPOOL_PAGE_ALLOCATED;
-	block->page = head - b->lead;
-	block->order = state_order(b->state[head]);
-	block->nr_pages = pages_of(b, head);
-	block->tag = owner_of(b, head);
+	frame = find_part(b, frame);
+	while (frame != RESPOOL_NO_PAGE && respool_state_is_part(b->state[frame]))
+		frame = part_before(b, frame);
+	if (frame == RESPOOL_NO_PAGE)
+		return;
+	block->kind = kind_of(b->state[frame]);
+	block->page = frame - b->lead;
+	block->order = respool_state_order(b->state[frame]);
+	block->nr_pages = pages_of(b, frame);
+	block->tag = owner_of(b, frame);
 }
 
 static void set_bits(u64 *map, unsigned int first, unsigned int nr)
@@ -659,7 +793,7 @@ void respool_buddy_region_map(const struct respool_buddy *b, unsigned long r,
 	}
 	for (order = 0; order < RESPOOL_REGION_ORDER; order++)
 		for (block = 0; block < RESPOOL_REGION_PAGES >> order; block++)
-			if (region_test(&b->region[r], order, block))
+			if (region_test(&b->region[r], region_base(order) + block))
 				set_bits(free, block << order, 1U << order);
 }
 
@@ -680,6 +814,366 @@ unsigned long respool_buddy_free_regions(const struct respool_buddy *b)
 	for (order = RESPOOL_REGION_ORDER; order <= b->max_order; order++)
 		regions += b->nr_free[order] << (order - RESPOOL_REGION_ORDER);
 	return regions;
+}
+
+/* Conditions: alignment, ranges, direction, rows of free pages that are no block */
+
+/* First set bit from @bit on, or RESPOOL_NO_PAGE. */
+static unsigned long summary_next(const struct respool_summary *s, unsigned long bit)
+{
+	unsigned long nr_bits = s->nr_bits;
+	unsigned int l;
+	u64 word;
+
+	for (l = 0; l < s->levels && bit < nr_bits; l++) {
+		word = s->level[l][bit >> 6] >> (bit & 63);
+		if (word) {
+			bit += __ffs64(word);
+			while (l--)
+				bit = bit << 6 | __ffs64(s->level[l][bit]);
+			return bit;
+		}
+		bit = (bit >> 6) + 1;
+		nr_bits = words_of(nr_bits);
+	}
+	return RESPOOL_NO_PAGE;
+}
+
+/* Last set bit up to @bit, or RESPOOL_NO_PAGE. */
+static unsigned long summary_prev(const struct respool_summary *s, unsigned long bit)
+{
+	unsigned int l;
+	u64 word;
+
+	for (l = 0; l < s->levels; l++) {
+		word = s->level[l][bit >> 6] << (63 - (bit & 63));
+		if (word) {
+			bit -= 64 - fls64(word);
+			while (l--)
+				bit = bit << 6 | (fls64(s->level[l][bit]) - 1);
+			return bit;
+		}
+		if (!(bit >> 6))
+			break;
+		bit = (bit >> 6) - 1;
+	}
+	return RESPOOL_NO_PAGE;
+}
+
+/*
+ * A search for 2^@order free pages between two places, both multiples of that,
+ * and the best that it has found: a place inside a free block.
+ */
+struct search {
+	unsigned int order;
+	unsigned long lo;
+	unsigned long hi;
+	bool top_down;
+
+	unsigned long found;		/* RESPOOL_NO_PAGE as long as nothing is */
+	unsigned long block;		/* place of the free block around it */
+	unsigned int block_order;
+};
+
+/* A free block of at least the order of the search, which may reach into its range. */
+static void consider(struct search *s, unsigned long block, unsigned int order)
+{
+	unsigned long lo = max(s->lo, block), hi = min(s->hi, block + (1UL << order));
+	unsigned long at = s->top_down ? hi - (1UL << s->order) : lo;
+
+	if (lo >= hi)
+		return;
+	if (s->found != RESPOOL_NO_PAGE && (s->top_down ? at < s->found : at > s->found))
+		return;
+	s->found = at;
+	s->block = block;
+	s->block_order = order;
+}
+
+/* First or last of the region's bits @first..@last that is set, or -1. */
+static int region_search(const struct respool_region *region, unsigned int first,
+			 unsigned int last, bool top_down)
+{
+	unsigned int words = (last >> 6) - (first >> 6) + 1, i, w;
+	u64 bits;
+
+	for (i = 0; i < words; i++) {
+		w = top_down ? (last >> 6) - i : (first >> 6) + i;
+		bits = region->word[w];
+		if (w == first >> 6)
+			bits &= ~0ULL << (first & 63);
+		if (w == last >> 6)
+			bits &= ~0ULL >> (63 - (last & 63));
+		if (bits)
+			return w * 64 + (top_down ? (int)fls64(bits) - 1 : (int)__ffs64(bits));
+	}
+	return -1;
+}
+
+static void consider_region(const struct respool_buddy *b, struct search *s, unsigned long r)
+{
+	unsigned long start = place_of(b, r << RESPOOL_REGION_ORDER);
+	unsigned long lo = max(s->lo, start) - start;
+	unsigned long hi = min(s->hi, start + RESPOOL_REGION_PAGES) - start;
+	unsigned int order, base;
+	int bit;
+
+	for (order = s->order; order < RESPOOL_REGION_ORDER; order++) {
+		base = region_base(order);
+		bit = region_search(&b->region[r], base + (lo >> order), base + ((hi - 1) >> order),
+				    s->top_down);
+		if (bit >= 0)
+			consider(s, start + ((unsigned long)(bit - base) << order), order);
+	}
+}
+
+/* The regions at both ends bit by bit, those between by their class. */
+static void search_small(const struct respool_buddy *b, struct search *s)
+{
+	unsigned long first = frame_at(b, s->lo) >> RESPOOL_REGION_ORDER;
+	unsigned long last = frame_at(b, s->hi - 1) >> RESPOOL_REGION_ORDER;
+	unsigned int class;
+	unsigned long r;
+
+	consider_region(b, s, first);
+	if (last == first)
+		return;
+	consider_region(b, s, last);
+	for (class = s->order; class < RESPOOL_REGION_ORDER; class++) {
+		if (s->top_down)
+			r = summary_prev(&b->region_class[class], last - 1);
+		else
+			r = summary_next(&b->region_class[class], first + 1);
+		if (r > first && r < last)
+			consider_region(b, s, r);
+	}
+}
+
+static void search_large(const struct respool_buddy *b, struct search *s)
+{
+	unsigned int order = max_t(unsigned int, s->order, RESPOOL_REGION_ORDER);
+	const struct respool_summary *large;
+	unsigned long block;
+
+	for (; order <= b->max_order; order++) {
+		large = &b->large[order - RESPOOL_REGION_ORDER];
+		if (s->top_down)
+			block = summary_prev(large, (s->hi - 1) >> order);
+		else
+			block = summary_next(large, s->lo >> order);
+		if (block != RESPOOL_NO_PAGE)
+			consider(s, block << order, order);
+	}
+}
+
+/* Bounded by the square of the number of orders, whatever the range. */
+static bool search(const struct respool_buddy *b, struct search *s)
+{
+	s->found = RESPOOL_NO_PAGE;
+	s->lo = round_up(s->lo, 1UL << s->order);
+	s->hi = round_down(s->hi, 1UL << s->order);
+	if (s->order > b->max_order || s->lo >= s->hi)
+		return false;
+	if (s->order < RESPOOL_REGION_ORDER)
+		search_small(b, s);
+	search_large(b, s);
+	return s->found != RESPOOL_NO_PAGE;
+}
+
+/* Take a block off the free ones. */
+static void remove_free(struct respool_buddy *b, unsigned long frame, unsigned int order)
+{
+	unsigned long r = frame >> RESPOOL_REGION_ORDER;
+	unsigned int block = (frame & (RESPOOL_REGION_PAGES - 1)) >> order;
+	u16 orders;
+
+	if (order >= RESPOOL_REGION_ORDER) {
+		remove_large(b, place_of(b, frame) >> order, order);
+		return;
+	}
+	orders = region_clear(b, r, region_base(order) + block, order, b->sum[r].orders);
+	set_region_orders(b, r, orders);
+}
+
+/* Take pages @frame to before @end, all free, out of the blocks they are in. */
+static void take_range(struct respool_buddy *b, unsigned long frame, unsigned long end)
+{
+	struct respool_block block;
+	unsigned long start, stop;
+
+	while (frame < end) {
+		respool_buddy_find(b, frame - b->lead, &block);
+		start = frame_of(b, block.page);
+		stop = start + block.nr_pages;
+		remove_free(b, start, block.order);
+		give_range(b, start, frame);
+		if (stop > end)
+			give_range(b, end, stop);
+		frame = stop;
+	}
+}
+
+/* Whether all pages from @frame to before @end are free; if not, where it ends. */
+static bool range_is_free(const struct respool_buddy *b, unsigned long frame, unsigned long end,
+			  unsigned long *resume)
+{
+	struct respool_block block;
+
+	while (frame < end) {
+		respool_buddy_find(b, frame - b->lead, &block);
+		frame = frame_of(b, block.page) + block.nr_pages;
+		*resume = frame;
+		if (block.kind != RESPOOL_PAGE_FREE)
+			return false;
+	}
+	return true;
+}
+
+/* First place in the range that has @nr_pages free pages, at the alignment. Linear in the blocks. */
+static unsigned long scan(const struct respool_buddy *b, unsigned long nr_pages,
+			  unsigned int align_order, unsigned long lo, unsigned long hi)
+{
+	unsigned long place = round_up(lo, 1UL << align_order), resume;
+
+	while (place + nr_pages <= hi) {
+		if (range_is_free(b, frame_at(b, place), frame_at(b, place) + nr_pages, &resume))
+			return place;
+		place = round_up(place_of(b, resume), 1UL << align_order);
+	}
+	return RESPOOL_NO_PAGE;
+}
+
+/* The range of @fit as places; false if it is none. */
+static bool fit_range(const struct respool_buddy *b, const struct respool_fit *fit,
+		      unsigned long *lo, unsigned long *hi)
+{
+	if (fit->first > fit->last || fit->first >= b->nr_pages)
+		return false;
+	*lo = place_of(b, frame_of(b, fit->first));
+	*hi = place_of(b, frame_of(b, min(fit->last, b->nr_pages - 1))) + 1;
+	return true;
+}
+
+/*
+ * Allocate under conditions, in the name of @tag. Without @fit->scan, and
+ * unless the range has just the pages asked for, it is aligned to the next
+ * power of two and the work is bounded as in search().
+ */
+unsigned long respool_buddy_alloc_fit(struct respool_buddy *b, const struct respool_fit *fit,
+				      unsigned int tag)
+{
+	unsigned long nr_pages = fit->nr_pages, frame, lo, hi;
+	struct search s = { .top_down = fit->top_down };
+
+	if (!nr_pages || nr_pages > b->nr_pages || fit->align_order > b->max_order ||
+	    !fit_range(b, fit, &lo, &hi) || hi - lo < nr_pages)
+		return RESPOOL_NO_PAGE;
+	s.order = max_t(unsigned int, fls64(nr_pages - 1), fit->align_order);
+	s.lo = lo;
+	s.hi = hi;
+	if (hi - lo > nr_pages && search(b, &s)) {
+		frame = frame_at(b, s.found);
+		remove_free(b, frame_at(b, s.block), s.block_order);
+		give_range(b, frame_at(b, s.block), frame);
+		give_range(b, frame + nr_pages, frame_at(b, s.block) + (1UL << s.block_order));
+	} else {
+		if (hi - lo > nr_pages && !fit->scan)
+			return RESPOOL_NO_PAGE;
+		lo = scan(b, nr_pages, fit->align_order, lo, hi);
+		if (lo == RESPOOL_NO_PAGE)
+			return RESPOOL_NO_PAGE;
+		frame = frame_at(b, lo);
+		take_range(b, frame, frame + nr_pages);
+	}
+	mark_range(b, frame, nr_pages, tag);
+	return frame - b->lead;
+}
+
+/* Longest row of free pages in the range, at the alignment. */
+static unsigned long longest_row(const struct respool_buddy *b, const struct respool_fit *fit,
+				 unsigned long lo, unsigned long hi)
+{
+	unsigned long place = round_up(lo, 1UL << fit->align_order), longest = 0, resume = 0, end;
+	struct respool_block block;
+
+	while (place < hi) {
+		range_is_free(b, frame_at(b, place), frame_at(b, hi), &resume);
+		respool_buddy_find(b, resume - 1 - b->lead, &block);
+		end = block.kind == RESPOOL_PAGE_FREE ? resume : frame_of(b, block.page);
+		end = min(place_of(b, end), hi);
+		if (end > place)
+			longest = max(longest, end - place);
+		place = round_up(place_of(b, resume), 1UL << fit->align_order);
+	}
+	return longest;
+}
+
+/*
+ * The largest number of pages that would be had now under the conditions of
+ * @fit but its own number: a power of two, or with @fit->scan any.
+ */
+unsigned long respool_buddy_largest_fit(const struct respool_buddy *b,
+					const struct respool_fit *fit)
+{
+	struct search s = { .top_down = fit->top_down };
+	unsigned long lo, hi;
+	int order;
+
+	if (fit->align_order > b->max_order || !fit_range(b, fit, &lo, &hi))
+		return 0;
+	if (fit->scan)
+		return longest_row(b, fit, lo, hi);
+	for (order = respool_buddy_largest_free_order(b); order >= 0; order--) {
+		s.order = max_t(unsigned int, order, fit->align_order);
+		s.lo = lo;
+		s.hi = hi;
+		if (search(b, &s))
+			return 1UL << s.order;
+	}
+	return 0;
+}
+
+/* Pages out of service */
+
+/*
+ * Take @nr_pages free pages from @page on out of service, each with @state,
+ * RESPOOL_STATE_RESERVED or RESPOOL_STATE_BAD. -EFAULT if they are not all
+ * pages of the pool, -EBUSY if they are not all free. Linear in @nr_pages.
+ */
+int respool_buddy_take_out(struct respool_buddy *b, unsigned long page, unsigned long nr_pages,
+			   u8 state)
+{
+	unsigned long frame = frame_of(b, page), resume;
+
+	if (!nr_pages || page >= b->nr_pages || nr_pages > b->nr_pages - page)
+		return -EFAULT;
+	if (!range_is_free(b, frame, frame + nr_pages, &resume))
+		return -EBUSY;
+	take_range(b, frame, frame + nr_pages);
+	memset(&b->state[frame], state, nr_pages);
+	b->free_pages -= nr_pages;
+	if (state == RESPOOL_STATE_BAD)
+		b->bad_pages += nr_pages;
+	else
+		b->reserved_pages += nr_pages;
+	return 0;
+}
+
+/* Free @nr_pages reserved pages from @page on; -EINVAL, and nothing done, if one is not. */
+int respool_buddy_put_back(struct respool_buddy *b, unsigned long page, unsigned long nr_pages)
+{
+	unsigned long frame = frame_of(b, page), i;
+
+	if (!nr_pages || page >= b->nr_pages || nr_pages > b->nr_pages - page)
+		return -EFAULT;
+	for (i = 0; i < nr_pages; i++)
+		if (b->state[frame + i] != RESPOOL_STATE_RESERVED)
+			return -EINVAL;
+	memset(&b->state[frame], RESPOOL_STATE_NONE, nr_pages);
+	give_range(b, frame, frame + nr_pages);
+	b->reserved_pages -= nr_pages;
+	b->free_pages += nr_pages;
+	return 0;
 }
 
 /* Validation: every invariant of struct respool_buddy, in time linear in the pool */
@@ -707,47 +1201,59 @@ static unsigned long count_bits(const struct respool_summary *s)
 	return bits;
 }
 
+/* Free bits of @order in region @r. */
+static unsigned int count_region_bits(const struct respool_buddy *b, unsigned long r,
+				      unsigned int order)
+{
+	unsigned int bit, bits = 0;
+
+	for (bit = region_base(order); bit < region_base(order + 1); bit++)
+		bits += region_test(&b->region[r], bit);
+	return bits;
+}
+
 /* Free bits of @order in the whole pool, which must be as many as free blocks were met. */
 static unsigned long count_free_bits(const struct respool_buddy *b, unsigned int order)
 {
 	unsigned long bits = 0, r;
-	unsigned int w;
 
 	if (order >= RESPOOL_REGION_ORDER)
 		return count_bits(&b->large[order - RESPOOL_REGION_ORDER]);
-	for (r = 0; r < b->nr_regions; r++) {
-		if (order > 3) {
-			bits += hweight64(region_high_bits(&b->region[r], order));
-			continue;
-		}
-		for (w = region_base(order) >> 6; w < region_base(order + 1) >> 6; w++)
-			bits += hweight64(b->region[r].word[w]);
-	}
+	for (r = 0; r < b->nr_regions; r++)
+		bits += b->sum[r].free[order];
 	return bits;
 }
 
-static const char *check_classes(const struct respool_buddy *b)
+static const char *check_region(const struct respool_buddy *b, unsigned long r)
 {
+	const struct respool_region_sum *sum = &b->sum[r];
+	int class = fls64(sum->orders) - 1;
 	unsigned int order;
-	unsigned long r;
-	int class;
 
-	for (r = 0; r < b->nr_regions; r++) {
-		class = fls64(b->region_orders[r]) - 1;
-		for (order = 0; order < RESPOOL_REGION_ORDER; order++) {
-			if (region_has(&b->region[r], order) !=
-			    !!(b->region_orders[r] & 1U << order))
-				return "a region's orders differ from its free bits";
-			if (summary_test(&b->region_class[order], r) == (class != (int)order))
-				return "a region is not in the class of its largest free block";
-		}
+	for (order = 0; order < RESPOOL_REGION_ORDER; order++) {
+		if (sum->free[order] != count_region_bits(b, r, order))
+			return "a region's sum differs from its free bits";
+		if (!sum->free[order] != !(sum->orders & 1U << order))
+			return "a region's orders differ from its free blocks";
+		if (summary_test(&b->region_class[order], r) == (class != (int)order))
+			return "a region is not in the class of its largest free block";
 	}
 	return NULL;
 }
 
+static const char *check_regions(const struct respool_buddy *b)
+{
+	const char *why = NULL;
+	unsigned long r;
+
+	for (r = 0; !why && r < b->nr_regions; r++)
+		why = check_region(b, r);
+	return why;
+}
+
 static const char *check_index(const struct respool_buddy *b)
 {
-	const char *why = check_classes(b);
+	const char *why = check_regions(b);
 	unsigned int order;
 
 	for (order = 0; !why && order < RESPOOL_REGION_ORDER; order++) {
@@ -778,23 +1284,35 @@ static const char *check_free(const struct respool_buddy *b, unsigned long frame
 	if (order < b->max_order && block_is_free(b, place ^ 1UL << order, order))
 		return "two buddies are free";
 	for (i = 0; i < 1UL << order; i++)
-		if (b->state[frame + i] != STATE_NONE)
+		if (b->state[frame + i] != RESPOOL_STATE_NONE)
 			return "a page is free and allocated";
 	return NULL;
+}
+
+/* How many bytes behind the first may say something, at most, and which: the owner. */
+static bool owner_may_be_at(const struct respool_buddy *b, unsigned long frame, unsigned long i)
+{
+	u8 state = b->state[frame];
+
+	if (i != 1)
+		return false;
+	return !respool_state_is_part(state) ||
+	       (frame > b->lead && b->state[frame - 1] == RESPOOL_STATE_EXACT);
 }
 
 static const char *check_allocated(const struct respool_buddy *b, unsigned long frame,
 				   unsigned int order)
 {
-	unsigned long i = 1;
+	u8 state = b->state[frame];
+	unsigned long i;
 
 	if (order > b->max_order || place_of(b, frame) & ((1UL << order) - 1))
 		return "a block is not aligned to its size";
-	if (order && state_is_head(b->state[frame]))
-		if (b->state[frame + i++] < STATE_OWNER)
-			return "a block names no owner";
-	for (; i < 1UL << order; i++)
-		if (b->state[frame + i] != STATE_NONE)
+	if (order && respool_state_is_head(state) && b->state[frame + 1] < RESPOOL_STATE_OWNER)
+		return "a block names no owner";
+	for (i = 1; i < 1UL << order; i++)
+		if (b->state[frame + i] != RESPOOL_STATE_NONE &&
+		    !(owner_may_be_at(b, frame, i) && b->state[frame + i] >= RESPOOL_STATE_OWNER))
 			return "a block begins inside another";
 	return NULL;
 }
@@ -814,32 +1332,51 @@ static int free_order_at(const struct respool_buddy *b, unsigned long frame)
 struct census {
 	unsigned long free[RESPOOL_BUDDY_ORDERS];
 	unsigned long allocated[RESPOOL_BUDDY_ORDERS];
+	unsigned long reserved;
+	unsigned long bad;
+	bool in_row;		/* the last block was a part, another may follow */
 };
 
-static const char *check_block(const struct respool_buddy *b, unsigned long *frame,
-			       int *part_order, struct census *census)
+static const char *check_taken(const struct respool_buddy *b, unsigned long frame,
+			       struct census *census)
 {
-	const char *why;
-	int order = free_order_at(b, *frame);
-	u8 state = b->state[*frame];
+	u8 state = b->state[frame];
+	unsigned int order = respool_state_order(state);
 
+	census->reserved += state == RESPOOL_STATE_RESERVED;
+	census->bad += state == RESPOOL_STATE_BAD;
+	if (respool_state_is_out(state))
+		return NULL;
+	if (respool_state_is_part(state) && !census->in_row)
+		return "a part stands without the part before it";
+	census->in_row = respool_state_is_part(state) || respool_state_is_exact(state);
+	census->allocated[order]++;
+	return check_allocated(b, frame, order);
+}
+
+/* Check what begins at @frame and count it; @nr_pages receives its size. */
+static const char *check_block(const struct respool_buddy *b, unsigned long frame,
+			       unsigned long *nr_pages, struct census *census)
+{
+	int order = free_order_at(b, frame);
+
+	*nr_pages = 1;
 	if (order >= 0) {
-		why = check_free(b, *frame, order);
+		*nr_pages = 1UL << order;
+		census->in_row = false;
 		census->free[order]++;
-		*part_order = 0;
-	} else if (state_is_head(state) || state_is_part(state)) {
-		order = state_order(state);
-		if (state_is_part(state) && order >= *part_order)
-			return "a part stands without the part before it";
-		why = check_allocated(b, *frame, order);
-		census->allocated[order]++;
-		*part_order = state_is_head(state) && !state_is_exact(state) ? 0 : order;
-	} else {
-		return "a page is in no block";
+		return check_free(b, frame, order);
 	}
-	if (!why)
-		*frame += 1UL << order;
-	return why;
+	if (!respool_state_is_block(b->state[frame]))
+		return "a page is in no block";
+	if (is_odd_pair(b, frame)) {
+		*nr_pages = 2;
+		census->in_row = false;
+		census->allocated[0] += 2;
+		return NULL;
+	}
+	*nr_pages = 1UL << respool_state_order(b->state[frame]);
+	return check_taken(b, frame, census);
 }
 
 static const char *check_totals(const struct respool_buddy *b, const struct census *census)
@@ -859,8 +1396,10 @@ static const char *check_totals(const struct respool_buddy *b, const struct cens
 	}
 	if (free_pages != b->free_pages || allocated_pages != b->allocated_pages)
 		return "a sum of pages is wrong";
-	if (free_pages + allocated_pages != b->nr_pages)
-		return "free and allocated pages are not all pages";
+	if (census->reserved != b->reserved_pages || census->bad != b->bad_pages)
+		return "a count of pages out of service is wrong";
+	if (free_pages + allocated_pages + b->reserved_pages + b->bad_pages != b->nr_pages)
+		return "the sums of pages do not make all pages";
 	return NULL;
 }
 
@@ -870,13 +1409,12 @@ static const char *check_totals(const struct respool_buddy *b, const struct cens
  */
 const char *respool_buddy_validate(const struct respool_buddy *b, unsigned long *page)
 {
-	unsigned long frame = b->lead, end = b->lead + b->nr_pages;
+	unsigned long frame = b->lead, end = b->lead + b->nr_pages, nr_pages;
 	struct census census = {};
 	const char *why;
-	int part_order = 0;
 
-	while (frame < end) {
-		why = check_block(b, &frame, &part_order, &census);
+	for (; frame < end; frame += nr_pages) {
+		why = check_block(b, frame, &nr_pages, &census);
 		if (why) {
 			*page = frame - b->lead;
 			return why;
@@ -902,25 +1440,8 @@ size_t respool_buddy_footprint(unsigned long nr_pages, unsigned long base_pfn)
 
 	for (order = RESPOOL_REGION_ORDER; order <= max_order; order++)
 		bytes += summary_bytes(large_bits(phase, nr_regions, order));
-	return bytes + nr_regions * (sizeof(struct respool_region) + sizeof(u16) +
-				     RESPOOL_REGION_PAGES);
-}
-
-/* Cut the pool into the fewest naturally aligned blocks and free them. */
-static void free_everything(struct respool_buddy *b)
-{
-	unsigned long frame = b->lead, end = b->lead + b->nr_pages, place;
-	unsigned int order;
-
-	while (frame < end) {
-		place = place_of(b, frame);
-		order = min_t(unsigned int, ilog2(end - frame), b->max_order);
-		if (place)
-			order = min_t(unsigned int, order, __ffs64(place));
-		give(b, frame, order);
-		frame += 1UL << order;
-	}
-	b->free_pages = b->nr_pages;
+	return bytes + nr_regions * (sizeof(struct respool_region) +
+				     sizeof(struct respool_region_sum) + RESPOOL_REGION_PAGES);
 }
 
 /*
@@ -952,9 +1473,10 @@ int respool_buddy_init(struct respool_buddy *b, void *mem, unsigned long nr_page
 	for (; order <= b->max_order; order++)
 		next = summary_init(large_of(b, order), next,
 				    large_bits(b->phase, b->nr_regions, order));
-	b->region_orders = (u16 *)next;
-	b->state = (u8 *)(b->region_orders + b->nr_regions);
+	b->sum = (struct respool_region_sum *)next;
+	b->state = (u8 *)(b->sum + b->nr_regions);
 
-	free_everything(b);
+	give_range(b, b->lead, b->lead + nr_pages);
+	b->free_pages = nr_pages;
 	return 0;
 }

@@ -16,6 +16,8 @@
 #define RESPOOL_REGION_WORDS	(2 * RESPOOL_REGION_PAGES / 64)
 #define RESPOOL_BUDDY_TAGS	64	/* owner tags 0..63 */
 
+#define RESPOOL_BATCH_PIECES	4	/* a batch is put together from, at most */
+
 #define RESPOOL_NO_PAGE		(~0UL)
 #define RESPOOL_ANY_ORDER	(~0U)
 
@@ -34,21 +36,35 @@ struct respool_summary {
 /*
  * One region's free blocks of orders 0..8, a bit each. Order k has 512 >> k
  * blocks and its bits start at 1024 - (1024 >> k), so all orders together
- * fill 1022 bits and the orders from 4 up share the last word.
+ * fill 1022 bits, a block's buddy is the bit beside it, and the two are cut
+ * from the block at 512 + half their bit.
  */
 struct respool_region {
 	u64 word[RESPOOL_REGION_WORDS];
 };
 
+/**
+ * struct respool_region_sum - What the bits of a region come to.
+ * @orders: bit k: there is a free block of order k
+ * @free: free blocks of each order
+ */
+struct respool_region_sum {
+	u16 orders;
+	u16 free[RESPOOL_REGION_ORDER];
+};
+
 enum respool_page_kind {
 	RESPOOL_PAGE_FREE,
 	RESPOOL_PAGE_ALLOCATED,
+	RESPOOL_PAGE_CACHED,
+	RESPOOL_PAGE_RESERVED,
+	RESPOOL_PAGE_BAD,
 	RESPOOL_PAGE_OUTSIDE,
 };
 
 /**
  * struct respool_block - What a page belongs to.
- * @kind: free, or allocated, or not a page of the pool
+ * @kind: free, allocated, in a magazine, out of service, or not a page of the pool
  * @page: index of the block's first page
  * @nr_pages: pages in the block
  * @order: order of the block, or of the first part of an exact block
@@ -62,14 +78,33 @@ struct respool_block {
 	unsigned int tag;
 };
 
+/**
+ * struct respool_fit - Conditions on where pages are allocated.
+ * @nr_pages: how many, contiguous
+ * @align_order: the first page's frame number is a multiple of 2^@align_order
+ * @first: index of the first page that may be used
+ * @last: index of the last page that may be used
+ * @top_down: the highest place that fits; else the lowest
+ * @scan: where no aligned block of the next power of two is free, look at
+ *	every block in the range for a row of free pages that is long enough
+ */
+struct respool_fit {
+	unsigned long nr_pages;
+	unsigned int align_order;
+	unsigned long first;
+	unsigned long last;
+	bool top_down;
+	bool scan;
+};
+
 /*
  * Invariants, checked by respool_buddy_validate():
- *   free_pages + allocated_pages == nr_pages
+ *   free_pages + allocated_pages + reserved_pages + bad_pages == nr_pages
  *   free_pages == sum over k of nr_free[k] << k
  *   allocated_pages == sum over k of nr_allocated[k] << k
  *   each page lies in exactly one block, free or allocated
  *   no two buddies are free at the same order
- *   summaries, region orders and class bits equal what they summarise
+ *   summaries, region sums and class bits equal what they summarise
  */
 struct respool_buddy {
 	/* Constant after init. */
@@ -81,13 +116,16 @@ struct respool_buddy {
 
 	/* Under the caller's lock. */
 	unsigned long free_pages;
-	unsigned long allocated_pages;
+	unsigned long allocated_pages;	/* blocks in magazines included */
+	unsigned long reserved_pages;
+	unsigned long bad_pages;
+	unsigned long peak_pages;	/* highest allocated_pages */
 	unsigned long nr_free[RESPOOL_BUDDY_ORDERS];
 	unsigned long nr_allocated[RESPOOL_BUDDY_ORDERS];
 
 	u8 *state;			/* one byte a page: see "state bytes" in buddy.c */
 	struct respool_region *region;	/* free bits of orders 0..8 */
-	u16 *region_orders;		/* bit k: the region has a free block of order k */
+	struct respool_region_sum *sum;	/* of each region */
 
 	u32 classes;			/* bit k: region_class[k] is not empty */
 	struct respool_summary region_class[RESPOOL_REGION_ORDER];
@@ -97,6 +135,90 @@ struct respool_buddy {
 					/* free blocks of orders 9 and up */
 };
 
+/*
+ * State bytes, one a page. A free page and the inside of a block have none.
+ * A block of one page names its owner in its only byte; any other allocated
+ * block has its order in the first byte and its owner in the second. A block
+ * of an exact number of pages is a row of parts, aligned powers of two; if the
+ * first is a single page, the owner stands where the second part has room for
+ * it, and in its only byte if there are two pages in all.
+ * A block in a magazine is allocated to the core and free to everybody else.
+ *
+ * The first byte of a block changes from allocated to anything else only by
+ * cmpxchg(), so that of two who free one block at one time one is refused.
+ */
+#define RESPOOL_STATE_NONE	0x00	/* free, or inside a block */
+					/* 1..32: first page of a block of that order */
+#define RESPOOL_STATE_RESERVED	0x21	/* page set apart */
+#define RESPOOL_STATE_BAD	0x22	/* page out of service */
+#define RESPOOL_STATE_CACHED	0x30	/* | order 0..9: first page of a block in a magazine */
+#define RESPOOL_STATE_EXACT	0x40	/* | order 0..31: first part of an exact block */
+#define RESPOOL_STATE_PART	0x60	/* | order 0..31: a further part of one */
+#define RESPOOL_STATE_PAGE	0x80	/* | tag: block of one page */
+#define RESPOOL_STATE_OWNER	0xc0	/* | tag: second page of a block, its owner */
+
+#define RESPOOL_STATE_TAG_MASK	0x3f
+
+static inline bool respool_state_is_part(u8 state)
+{
+	return (state & 0xe0) == RESPOOL_STATE_PART;
+}
+
+static inline bool respool_state_is_exact(u8 state)
+{
+	return (state & 0xe0) == RESPOOL_STATE_EXACT;
+}
+
+static inline bool respool_state_is_cached(u8 state)
+{
+	return (state & 0xf0) == RESPOOL_STATE_CACHED;
+}
+
+/* First page of a block of one order, in the hands of a client. */
+static inline bool respool_state_is_whole(u8 state)
+{
+	return (u8)(state - 1) < RESPOOL_BUDDY_ORDERS - 1 || (state & 0xc0) == RESPOOL_STATE_PAGE;
+}
+
+/* First page of what a client holds, which alone may be freed. */
+static inline bool respool_state_is_head(u8 state)
+{
+	return respool_state_is_whole(state) || respool_state_is_exact(state);
+}
+
+static inline bool respool_state_is_out(u8 state)
+{
+	return state == RESPOOL_STATE_RESERVED || state == RESPOOL_STATE_BAD;
+}
+
+/* First page of anything that is not free. */
+static inline bool respool_state_is_block(u8 state)
+{
+	return respool_state_is_head(state) || respool_state_is_part(state) ||
+	       respool_state_is_cached(state) || respool_state_is_out(state);
+}
+
+/* Order of a block or a part. */
+static inline unsigned int respool_state_order(u8 state)
+{
+	if (state & RESPOOL_STATE_PAGE || respool_state_is_out(state))
+		return 0;
+	if (respool_state_is_cached(state))
+		return state & 0x0f;
+	return state & RESPOOL_STATE_EXACT ? state & 0x1f : state;
+}
+
+/* Write at @state, its first page's byte, that @tag holds a block. */
+static inline void respool_state_mark(u8 *state, unsigned int order, unsigned int tag)
+{
+	if (!order) {
+		WRITE_ONCE(state[0], RESPOOL_STATE_PAGE | tag);
+	} else {
+		WRITE_ONCE(state[1], RESPOOL_STATE_OWNER | tag);
+		WRITE_ONCE(state[0], order);
+	}
+}
+
 size_t respool_buddy_footprint(unsigned long nr_pages, unsigned long base_pfn);
 int respool_buddy_init(struct respool_buddy *b, void *mem, unsigned long nr_pages,
 		       unsigned long base_pfn);
@@ -104,6 +226,17 @@ int respool_buddy_init(struct respool_buddy *b, void *mem, unsigned long nr_page
 unsigned long respool_buddy_alloc(struct respool_buddy *b, unsigned int order, unsigned int tag);
 unsigned long respool_buddy_alloc_exact(struct respool_buddy *b, unsigned long nr_pages,
 					unsigned int tag);
+unsigned long respool_buddy_alloc_fit(struct respool_buddy *b, const struct respool_fit *fit,
+				      unsigned int tag);
+unsigned long respool_buddy_largest_fit(const struct respool_buddy *b,
+					const struct respool_fit *fit);
+int respool_buddy_take_out(struct respool_buddy *b, unsigned long page, unsigned long nr_pages,
+			   u8 state);
+int respool_buddy_put_back(struct respool_buddy *b, unsigned long page, unsigned long nr_pages);
+unsigned int respool_buddy_alloc_batch(struct respool_buddy *b, unsigned int order,
+				       unsigned int nr, u32 *pages);
+void respool_buddy_free_batch(struct respool_buddy *b, unsigned int order, unsigned int nr,
+			      const u32 *pages);
 int respool_buddy_free(struct respool_buddy *b, unsigned long page, unsigned int order,
 		       struct respool_block *freed);
 
