@@ -2,7 +2,8 @@
 /*
  * Two kinds of memory: system memory set aside at load, and a region that was
  * kept from the kernel at boot (memmap=64M$0x10000000, or a no-map node of
- * the device tree) and is claimed by its address.
+ * the device tree) and is claimed by its address. And none at all, for pools
+ * that exist to be tested or measured.
  *
  * Each function that refuses says why in one line with the pool's name and
  * the value. Process context; may sleep, for seconds where much memory has to
@@ -247,20 +248,45 @@ static void release_region_memory(struct respool_backing *backing)
 	unclaim_region(backing->base, backing->nr_pages);
 }
 
-/* Both kinds */
+/* No memory */
+
+/* Where no address of any supported architecture is valid. */
+static int take_none(struct respool_backing *backing)
+{
+	backing->vaddr = (void *)0xdead000000000000UL;
+	return 0;
+}
+
+/* All kinds */
 
 /* Whether @spec could be had, as far as can be told without taking anything. */
 int respool_backing_check(const struct respool_spec *spec)
 {
-	return spec->region ? check_region(spec) : check_system(spec);
+	switch (spec->memory) {
+	case RESPOOL_SYSTEM:
+		return check_system(spec);
+	case RESPOOL_REGION:
+		return check_region(spec);
+	case RESPOOL_NO_MEMORY:
+		return 0;
+	}
+	return -EINVAL;
 }
 
 int respool_backing_take(struct respool_backing *backing, const struct respool_spec *spec)
 {
 	memset(backing, 0, sizeof(*backing));
 	backing->nr_pages = spec->nr_pages;
-	backing->region = spec->region;
-	return spec->region ? take_region(backing, spec) : take_system(backing, spec);
+	backing->memory = spec->memory;
+	switch (spec->memory) {
+	case RESPOOL_SYSTEM:
+		return take_system(backing, spec);
+	case RESPOOL_REGION:
+		return take_region(backing, spec);
+	case RESPOOL_NO_MEMORY:
+		return take_none(backing);
+	}
+	return -EINVAL;
 }
 
 /* Give everything back. A backing that never got memory is left alone. */
@@ -268,9 +294,15 @@ void respool_backing_release(struct respool_backing *backing)
 {
 	if (!backing->vaddr)
 		return;
-	if (backing->region)
-		release_region_memory(backing);
-	else
+	switch (backing->memory) {
+	case RESPOOL_SYSTEM:
 		release_system(backing);
+		break;
+	case RESPOOL_REGION:
+		release_region_memory(backing);
+		break;
+	case RESPOOL_NO_MEMORY:
+		break;
+	}
 	backing->vaddr = NULL;
 }

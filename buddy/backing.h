@@ -12,16 +12,30 @@
 struct dev_pagemap;
 
 /**
+ * enum respool_memory - Where a pool's memory comes from.
+ * @RESPOOL_SYSTEM: set aside at load
+ * @RESPOOL_REGION: reserved at boot, claimed by address
+ * @RESPOOL_NO_MEMORY: nowhere; addresses are numbers, for tests and measurements
+ */
+enum respool_memory {
+	RESPOOL_SYSTEM,
+	RESPOOL_REGION,
+	RESPOOL_NO_MEMORY,
+};
+
+/**
  * struct respool_spec - A pool as the operator asks for it.
  * @name: its name; must live as long as the pool (/proc/iomem shows it)
  * @nr_pages: its size in pages
- * @region: memory reserved at boot, at @base; else system memory
+ * @memory: where its memory comes from
  * @base: physical address of a region
+ * @no_magazines: without per-CPU magazines
  */
 struct respool_spec {
 	char name[RESPOOL_NAME_LEN];
 	unsigned long nr_pages;
-	bool region;
+	enum respool_memory memory;
+	bool no_magazines;
 	phys_addr_t base;
 };
 
@@ -30,7 +44,7 @@ struct respool_spec {
  * @base: physical address of its first byte
  * @nr_pages: pages in it
  * @vaddr: where the kernel sees it, contiguous too
- * @region: reserved at boot and claimed by address; else system memory
+ * @memory: where it came from
  * @has_pages: struct pages stand behind it, usable as those of any memory
  * @exact: system memory that came from the page allocator in one piece
  * @pgmap: keeps the struct pages of a region
@@ -41,7 +55,7 @@ struct respool_backing {
 	phys_addr_t base;
 	unsigned long nr_pages;
 	void *vaddr;
-	bool region;
+	enum respool_memory memory;
 	bool has_pages;
 	bool exact;
 	struct dev_pagemap *pgmap;

@@ -4,6 +4,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/cpuhotplug.h>
 #include <linux/err.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
@@ -18,11 +19,12 @@
 static char *pools = "main:64M";
 module_param(pools, charp, 0444);
 MODULE_PARM_DESC(pools,
-		 "Pools as NAME:SIZE[@PHYS][,...]: SIZE in bytes, or with suffix K, M or G, whole pages; PHYS a region reserved at boot, else system memory is set aside (default main:64M)");
+		 "Pools as NAME:SIZE[@PHYS|@none][/nocache][,...]: SIZE in bytes, or with suffix K, M, G or T, whole pages; PHYS a region reserved at boot, none for no memory at all, else system memory is set aside; nocache: no per-CPU magazines (default main:64M)");
 
 static struct respool_spec *specs;
 static struct respool_pool **live;
 static unsigned int nr_pools;
+static int cpuhp_state;
 
 /* Parameters: read as a whole, checked as a whole, before anything is taken */
 
@@ -44,6 +46,9 @@ static int parse_bytes(const char *text, u64 *bytes)
 		return -EINVAL;
 	strscpy(digits, text, sizeof(digits));
 	switch (digits[len - 1]) {
+	case 'T': case 't':
+		shift += 10;
+		fallthrough;
 	case 'G': case 'g':
 		shift += 10;
 		fallthrough;
@@ -68,7 +73,7 @@ static int parse_size(struct respool_spec *spec, const char *text, const char *i
 	if (error == -ERANGE)
 		return refuse(item, error, "its size does not fit in 64 bits");
 	if (error)
-		return refuse(item, error, "its size is not a number with suffix K, M or G");
+		return refuse(item, error, "its size is not a number with suffix K, M, G or T");
 	if (!bytes)
 		return refuse(item, -EINVAL, "its size is zero");
 	if (!PAGE_ALIGNED(bytes))
@@ -90,15 +95,33 @@ static int parse_base(struct respool_spec *spec, const char *text, const char *i
 	if (check_add_overflow(base, (u64)spec->nr_pages << PAGE_SHIFT, &end) ||
 	    end - 1 > PHYS_ADDR_MAX)
 		return refuse(item, -ERANGE, "it ends beyond the last address");
-	spec->region = true;
+	spec->memory = RESPOOL_REGION;
 	spec->base = base;
 	return 0;
 }
 
-/* NAME:SIZE[@PHYS] */
+static int parse_memory(struct respool_spec *spec, const char *text, const char *item)
+{
+	if (!text)
+		return 0;
+	if (strcmp(text, "none"))
+		return parse_base(spec, text, item);
+	spec->memory = RESPOOL_NO_MEMORY;
+	return 0;
+}
+
+static int parse_option(struct respool_spec *spec, const char *text, const char *item)
+{
+	if (text && strcmp(text, "nocache"))
+		return refuse(item, -EINVAL, "the only option is /nocache");
+	spec->no_magazines = text;
+	return 0;
+}
+
+/* NAME:SIZE[@PHYS|@none][/nocache] */
 static int parse_item(struct respool_spec *spec, const char *item)
 {
-	char *copy = kstrdup(item, GFP_KERNEL), *size, *base;
+	char *copy = kstrdup(item, GFP_KERNEL), *size, *memory, *option;
 	int error;
 
 	if (!copy)
@@ -106,34 +129,45 @@ static int parse_item(struct respool_spec *spec, const char *item)
 	error = -EINVAL;
 	size = strchr(copy, ':');
 	if (!size) {
-		refuse(item, error, "not of the form NAME:SIZE[@PHYS]");
+		refuse(item, error, "not of the form NAME:SIZE[@PHYS|@none][/nocache]");
 		goto out;
 	}
 	*size++ = '\0';
-	base = strchr(size, '@');
-	if (base)
-		*base++ = '\0';
+	option = size;
+	strsep(&option, "/");
+	memory = size;
+	strsep(&memory, "@");
 	if (!respool_name_valid(copy)) {
 		refuse(item, error, "a name is 1 to 31 characters of a-z, A-Z, 0-9, '_', '.', '-'");
 		goto out;
 	}
 	strscpy(spec->name, copy, sizeof(spec->name));
 	error = parse_size(spec, size, item);
-	if (!error && base)
-		error = parse_base(spec, base, item);
+	if (!error)
+		error = parse_memory(spec, memory, item);
+	if (!error)
+		error = parse_option(spec, option, item);
 out:
 	kfree(copy);
 	return error;
+}
+
+static bool regions_overlap(const struct respool_spec *a, const struct respool_spec *b)
+{
+	return a->memory == RESPOOL_REGION && b->memory == RESPOOL_REGION &&
+	       a->base < b->base + ((u64)b->nr_pages << PAGE_SHIFT) &&
+	       b->base < a->base + ((u64)a->nr_pages << PAGE_SHIFT);
 }
 
 static int compare_specs(const struct respool_spec *a, const struct respool_spec *b)
 {
 	if (!strcmp(a->name, b->name))
 		return refuse(a->name, -EEXIST, "two pools have this name");
-	if (a->region && b->region && a->base < b->base + ((u64)b->nr_pages << PAGE_SHIFT) &&
-	    b->base < a->base + ((u64)a->nr_pages << PAGE_SHIFT))
-		return refuse(a->name, -EINVAL, "its region overlaps that of another pool");
-	return 0;
+	if (!regions_overlap(a, b))
+		return 0;
+	pr_err("pools=: '%s' refused: its region at %pa overlaps that of '%s' at %pa\n", a->name,
+	       &a->base, b->name, &b->base);
+	return -EINVAL;
 }
 
 static int check_specs(void)
@@ -206,6 +240,12 @@ static int create_pools(void)
 	return 0;
 }
 
+static int cpu_dead(unsigned int cpu)
+{
+	respool_pools_drain_cpu(cpu);
+	return 0;
+}
+
 static int __init respool_init(void)
 {
 	unsigned int items = count_items();
@@ -225,6 +265,10 @@ static int __init respool_init(void)
 	error = create_pools();
 	if (error)
 		goto err_pools;
+	error = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN, "respool:dead", NULL, cpu_dead);
+	if (error < 0)
+		goto err_pools;
+	cpuhp_state = error;
 	kfree(specs);
 	return 0;
 
@@ -239,6 +283,7 @@ err_free:
 
 static void __exit respool_exit(void)
 {
+	cpuhp_remove_state_nocalls(cpuhp_state);
 	respool_debugfs_exit();
 	destroy_pools();
 	kfree(live);

@@ -28,7 +28,7 @@ struct respool {
 	struct respool_pool *pool;		/* I */
 	unsigned int tag;			/* I */
 	bool closed;				/* accounts_lock: put with blocks out */
-	struct respool_account account;		/* L; its owner: I */
+	char owner[RESPOOL_OWNER_LEN];		/* I */
 };
 
 static DEFINE_MUTEX(accounts_lock);
@@ -177,6 +177,35 @@ unsigned int respool_max_order(const struct respool *pool)
 }
 EXPORT_SYMBOL_GPL(respool_max_order);
 
+/**
+ * respool_start() - Kernel address of the first byte of a pool.
+ * @pool: handle
+ *
+ * The pool is contiguous from there, respool_nr_pages() pages long.
+ *
+ * Context: Any.
+ * Return: the address.
+ */
+void *respool_start(const struct respool *pool)
+{
+	return pool->pool->backing.vaddr;
+}
+EXPORT_SYMBOL_GPL(respool_start);
+
+/**
+ * respool_has_memory() - Whether there is memory behind a pool's addresses.
+ * @pool: handle
+ *
+ * Context: Any.
+ * Return: false for a pool made with "@none", whose addresses are numbers for
+ * tests and measurements and must not be touched.
+ */
+bool respool_has_memory(const struct respool *pool)
+{
+	return pool->pool->spec.memory != RESPOOL_NO_MEMORY;
+}
+EXPORT_SYMBOL_GPL(respool_has_memory);
+
 struct respool_pool *respool_pool_of(const struct respool *handle)
 {
 	return handle->pool;
@@ -184,21 +213,60 @@ struct respool_pool *respool_pool_of(const struct respool *handle)
 
 /* Accounts */
 
-static void charge(struct respool *handle, unsigned long pages)
+/* Hold everything that counts still. Task context. */
+static unsigned long freeze(struct respool_pool *pool)
+	__acquires(&pool->lock)
 {
-	handle->account.pages += pages;
-	handle->account.blocks++;
-	handle->account.allocations++;
+	unsigned long flags;
+
+	respool_magazines_lock(&pool->magazines);
+	raw_spin_lock_irqsave(&pool->lock, flags);
+	return flags;
 }
 
-/* A tag without an account is a broken state byte; validate will say so. */
-static void uncharge(struct respool *handle, unsigned long pages)
+static void thaw(struct respool_pool *pool, unsigned long flags)
+	__releases(&pool->lock)
 {
-	if (WARN_ON_ONCE(!handle))
-		return;
-	handle->account.pages -= pages;
-	handle->account.blocks--;
-	handle->account.frees++;
+	raw_spin_unlock_irqrestore(&pool->lock, flags);
+	respool_magazines_unlock(&pool->magazines);
+}
+
+/* What the account of @tag comes to on one CPU. */
+static void add_share(struct respool_tally *sum, const struct respool_cpu *cpu, unsigned int tag)
+{
+	u64 allocations, frees;
+	unsigned int order;
+
+	for (order = 0; order < RESPOOL_MAGAZINES; order++) {
+		allocations = cpu->allocations[order][tag];
+		frees = cpu->frees[order][tag];
+		sum->allocations += allocations;
+		sum->frees += frees;
+		sum->pages += (allocations - frees) << order;
+	}
+}
+
+/* What the account of @tag comes to. The pool is frozen. */
+static struct respool_tally sum_tally(struct respool_pool *pool, unsigned int tag)
+{
+	struct respool_tally sum = pool->tally[tag];
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		add_share(&sum, per_cpu_ptr(pool->magazines.cpu, cpu), tag);
+	return sum;
+}
+
+static void charge(struct respool_tally *tally, unsigned long pages)
+{
+	tally->allocations++;
+	tally->pages += pages;
+}
+
+static void uncharge(struct respool_tally *tally, unsigned long pages)
+{
+	tally->frees++;
+	tally->pages -= pages;
 }
 
 static struct respool_pool *find_pool(const char *name)
@@ -211,26 +279,40 @@ static struct respool_pool *find_pool(const char *name)
 	return NULL;
 }
 
-static void set_account(struct respool_pool *pool, unsigned int tag, struct respool *handle)
+/* Forget the account of @tag on one CPU; the pool's totals keep what it did. */
+static void clear_share(struct respool_pool *pool, struct respool_cpu *cpu, unsigned int tag)
 {
-	unsigned long flags;
+	unsigned int order;
 
-	raw_spin_lock_irqsave(&pool->lock, flags);
-	pool->account[tag] = handle;
-	raw_spin_unlock_irqrestore(&pool->lock, flags);
+	for (order = 0; order < RESPOOL_MAGAZINES; order++) {
+		pool->order_allocations[order] +=
+			cpu->allocations[order][tag];
+		pool->frees += cpu->frees[order][tag];
+		cpu->allocations[order][tag] = 0;
+		cpu->frees[order][tag] = 0;
+	}
 }
 
-static u64 pages_held(struct respool *handle, u64 *blocks)
+/* Give @tag to @handle, with a clean account, or to nobody. */
+static void set_account(struct respool_pool *pool, unsigned int tag, struct respool *handle)
 {
-	struct respool_pool *pool = handle->pool;
-	unsigned long flags;
-	u64 pages;
+	unsigned long flags = freeze(pool);
+	unsigned int cpu;
 
-	raw_spin_lock_irqsave(&pool->lock, flags);
-	pages = handle->account.pages;
-	*blocks = handle->account.blocks;
-	raw_spin_unlock_irqrestore(&pool->lock, flags);
-	return pages;
+	pool->account[tag] = handle;
+	memset(&pool->tally[tag], 0, sizeof(pool->tally[tag]));
+	for_each_possible_cpu(cpu)
+		clear_share(pool, per_cpu_ptr(pool->magazines.cpu, cpu), tag);
+	thaw(pool, flags);
+}
+
+static struct respool_tally read_tally(struct respool_pool *pool, unsigned int tag)
+{
+	unsigned long flags = freeze(pool);
+	struct respool_tally sum = sum_tally(pool, tag);
+
+	thaw(pool, flags);
+	return sum;
 }
 
 static void close_account(struct respool *handle)
@@ -244,12 +326,11 @@ static void close_account(struct respool *handle)
 static void reap_accounts(struct respool_pool *pool)
 {
 	unsigned int tag;
-	u64 blocks;
 
 	lockdep_assert_held(&accounts_lock);
 	for (tag = 0; tag < RESPOOL_BUDDY_TAGS; tag++)
 		if (pool->account[tag] && pool->account[tag]->closed &&
-		    !pages_held(pool->account[tag], &blocks))
+		    !read_tally(pool, tag).pages)
 			close_account(pool->account[tag]);
 }
 
@@ -274,9 +355,9 @@ static struct respool *open_account(struct respool_pool *pool, const char *owner
 	}
 	handle->pool = pool;
 	handle->tag = tag;
-	strscpy(handle->account.owner, owner, sizeof(handle->account.owner));
+	strscpy(handle->owner, owner, sizeof(handle->owner));
 	/* One word in debugfs, whatever a task calls itself. */
-	for (c = handle->account.owner; *c; c++)
+	for (c = handle->owner; *c; c++)
 		if (!isascii(*c) || !isgraph(*c))
 			*c = '?';
 	set_account(pool, tag, handle);
@@ -323,20 +404,20 @@ EXPORT_SYMBOL_GPL(respool_get_as);
  */
 void respool_put(struct respool *pool)
 {
-	u64 pages, blocks;
+	struct respool_tally tally;
 
 	if (!pool)
 		return;
 	mutex_lock(&accounts_lock);
-	pages = pages_held(pool, &blocks);
-	if (pages) {
-		pr_err("pool %s: %s closed its account with %llu pages in %llu blocks\n",
-		       pool->pool->spec.name, pool->account.owner, pages, blocks);
-		pool->closed = true;
-	}
+	tally = read_tally(pool->pool, pool->tag);
+	if (tally.pages)
+		pr_err("pool %s: %s closed its account with %lld pages in %llu blocks\n",
+		       pool->pool->spec.name, pool->owner, tally.pages,
+		       tally.allocations - tally.frees);
+	/* Who leaves, leaves the pool in one piece. */
+	respool_magazines_drain(&pool->pool->magazines);
+	pool->closed = true;
 	reap_accounts(pool->pool);
-	if (!pages)
-		close_account(pool);
 	mutex_unlock(&accounts_lock);
 }
 EXPORT_SYMBOL_GPL(respool_put);
@@ -358,48 +439,70 @@ static bool refuse_request(struct respool_pool *pool, unsigned int order, unsign
 	return true;
 }
 
-static void count_served(struct respool *handle, unsigned int order, unsigned long nr_pages)
+/* From the core, when no magazine could serve. */
+static unsigned long alloc_core(struct respool *handle, unsigned int order, unsigned long nr_pages)
 {
 	struct respool_pool *pool = handle->pool;
+	unsigned long flags, page = RESPOOL_NO_PAGE;
 
-	charge(handle, nr_pages);
-	pool->allocations++;
-	pool->order_allocations[order]++;
-	pool->peak_allocated_pages = max_t(u64, pool->peak_allocated_pages,
-					   pool->buddy.allocated_pages);
+	raw_spin_lock_irqsave(&pool->lock, flags);
+	if (!*pool->broken)
+		page = respool_buddy_alloc_exact(&pool->buddy, nr_pages, handle->tag);
+	if (page != RESPOOL_NO_PAGE) {
+		charge(&pool->tally[handle->tag], nr_pages);
+		pool->order_allocations[order]++;
+	}
+	raw_spin_unlock_irqrestore(&pool->lock, flags);
+	return page;
 }
 
 static void count_failed(struct respool_pool *pool, unsigned int order)
 {
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&pool->lock, flags);
 	pool->failures++;
 	if (order < RESPOOL_NR_ORDERS)
 		pool->order_failures[order]++;
+	raw_spin_unlock_irqrestore(&pool->lock, flags);
 }
 
-/* @order is what @nr_pages rounds up to. */
-static void *alloc_block(struct respool *handle, unsigned int order, unsigned long nr_pages,
-			 gfp_t gfp, unsigned long caller)
+static noinline void *clear_block(struct respool_pool *pool, void *addr, unsigned long nr_pages)
+{
+	return pool->spec.memory == RESPOOL_NO_MEMORY ? addr :
+	       memset(addr, 0, nr_pages << PAGE_SHIFT);
+}
+
+static __always_inline void *finish_alloc(struct respool_pool *pool, unsigned long page,
+					  unsigned long nr_pages, gfp_t gfp)
+{
+	void *addr = addr_of(pool, page);
+
+	return unlikely(gfp & __GFP_ZERO) ? clear_block(pool, addr, nr_pages) : addr;
+}
+
+/*
+ * Where the magazine as it is could not serve: a batch for it, else one block
+ * from the core, else what other CPUs keep for themselves is called in.
+ */
+static noinline void *alloc_slow(struct respool *handle, unsigned int order,
+				 unsigned long nr_pages, gfp_t gfp, unsigned long caller)
 {
 	struct respool_pool *pool = handle->pool;
-	bool refused = refuse_request(pool, order, nr_pages, caller);
-	unsigned long flags, page = RESPOOL_NO_PAGE;
-	void *addr;
+	unsigned long page = RESPOOL_NO_PAGE;
 
-	raw_spin_lock_irqsave(&pool->lock, flags);
-	if (!refused && !pool->shut)
-		page = respool_buddy_alloc_exact(&pool->buddy, nr_pages, handle->tag);
-	if (page == RESPOOL_NO_PAGE)
-		count_failed(pool, order);
-	else
-		count_served(handle, order, nr_pages);
-	raw_spin_unlock_irqrestore(&pool->lock, flags);
-
-	if (page == RESPOOL_NO_PAGE)
-		return NULL;
-	addr = addr_of(pool, page);
-	if (gfp & __GFP_ZERO)
-		memset(addr, 0, nr_pages << PAGE_SHIFT);
-	return addr;
+	if (!refuse_request(pool, order, nr_pages, caller)) {
+		if (is_power_of_2(nr_pages))
+			page = respool_magazine_refill(&pool->magazines, order, handle->tag);
+		if (page == RESPOOL_NO_PAGE)
+			page = alloc_core(handle, order, nr_pages);
+		if (page == RESPOOL_NO_PAGE && respool_magazines_drain(&pool->magazines))
+			page = alloc_core(handle, order, nr_pages);
+	}
+	if (page != RESPOOL_NO_PAGE)
+		return finish_alloc(pool, page, nr_pages, gfp);
+	count_failed(pool, order);
+	return NULL;
 }
 
 /**
@@ -424,9 +527,12 @@ static void *alloc_block(struct respool *handle, unsigned int order, unsigned lo
  */
 void *respool_alloc_pages(struct respool *pool, unsigned int order, gfp_t gfp)
 {
-	unsigned long nr_pages = order < RESPOOL_NR_ORDERS ? 1UL << order : ULONG_MAX;
+	unsigned long page = respool_magazine_pop(&pool->pool->magazines, order, pool->tag);
 
-	return alloc_block(pool, order, nr_pages, gfp, _RET_IP_);
+	if (likely(page != RESPOOL_NO_PAGE))
+		return finish_alloc(pool->pool, page, 1UL << order, gfp);
+	return alloc_slow(pool, order, order < RESPOOL_NR_ORDERS ? 1UL << order : ULONG_MAX, gfp,
+			  _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(respool_alloc_pages);
 
@@ -448,8 +554,13 @@ EXPORT_SYMBOL_GPL(respool_alloc_pages);
 void *respool_alloc_exact(struct respool *pool, unsigned long nr_pages, gfp_t gfp)
 {
 	unsigned int order = nr_pages > 1 ? fls64(nr_pages - 1) : 0;
+	unsigned long page = RESPOOL_NO_PAGE;
 
-	return alloc_block(pool, order, nr_pages, gfp, _RET_IP_);
+	if (is_power_of_2(nr_pages))
+		page = respool_magazine_pop(&pool->pool->magazines, order, pool->tag);
+	if (page != RESPOOL_NO_PAGE)
+		return finish_alloc(pool->pool, page, nr_pages, gfp);
+	return alloc_slow(pool, order, nr_pages, gfp, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(respool_alloc_exact);
 
@@ -461,31 +572,44 @@ static int free_locked(struct respool_pool *pool, unsigned long page, unsigned i
 	int error;
 
 	lockdep_assert_held(&pool->lock);
-	if (pool->shut)
+	if (*pool->broken)
 		return -EUCLEAN;
 	error = respool_buddy_free(&pool->buddy, page, order, &block);
 	if (error)
 		return error;
-	uncharge(pool->account[block.tag], block.nr_pages);
+	uncharge(&pool->tally[block.tag], block.nr_pages);
 	pool->frees++;
 	return 0;
 }
 
-static int free_block(struct respool_pool *pool, void *addr, unsigned int order,
-		      unsigned long caller)
+static int free_core(struct respool_pool *pool, unsigned long page, unsigned int order)
 {
-	unsigned long page = page_of(pool, addr);
 	unsigned long flags;
 	int error;
 
+	raw_spin_lock_irqsave(&pool->lock, flags);
+	error = free_locked(pool, page, order);
+	raw_spin_unlock_irqrestore(&pool->lock, flags);
+	return error;
+}
+
+/* Where the magazine as it is could not take the block, and for every mistake. */
+static noinline int free_slow(struct respool_pool *pool, void *addr, unsigned int order,
+			      unsigned long caller)
+{
+	unsigned long page = page_of(pool, addr);
+	int error;
+
+	if (!addr)
+		return 0;
 	if (page == RESPOOL_NO_PAGE) {
 		error = -EFAULT;
 	} else if (!PAGE_ALIGNED(addr)) {
 		error = -EINVAL;
 	} else {
-		raw_spin_lock_irqsave(&pool->lock, flags);
-		error = free_locked(pool, page, order);
-		raw_spin_unlock_irqrestore(&pool->lock, flags);
+		if (respool_magazine_spill(&pool->magazines, page, order))
+			return 0;
+		error = free_core(pool, page, order);
 	}
 	if (likely(!error))
 		return 0;
@@ -498,6 +622,17 @@ static int free_block(struct respool_pool *pool, void *addr, unsigned int order,
 			       "free of page %ld as order %u from %pS", (long)page, order,
 			       (void *)caller);
 	return error;
+}
+
+static __always_inline int free_block(struct respool_pool *pool, void *addr, unsigned int order)
+{
+	unsigned long offset = addr - pool->backing.vaddr;
+
+	/* One comparison for both ends: what lies in front wraps around. */
+	if (likely(!offset_in_page(offset) && offset >> PAGE_SHIFT < pool->backing.nr_pages) &&
+	    likely(respool_magazine_push(&pool->magazines, offset >> PAGE_SHIFT, order)))
+		return 0;
+	return free_slow(pool, addr, order, _RET_IP_);
 }
 
 /**
@@ -517,9 +652,10 @@ static int free_block(struct respool_pool *pool, void *addr, unsigned int order,
  */
 int respool_free_pages(struct respool *pool, void *addr, unsigned int order)
 {
-	/* An order beyond all is wrong, never "any". */
-	order = min_t(unsigned int, order, RESPOOL_NR_ORDERS);
-	return addr ? free_block(pool->pool, addr, order, _RET_IP_) : 0;
+	/* No order is "any" here; one beyond all is just wrong. */
+	if (unlikely(order == RESPOOL_ANY_ORDER))
+		order--;
+	return free_block(pool->pool, addr, order);
 }
 EXPORT_SYMBOL_GPL(respool_free_pages);
 
@@ -536,39 +672,93 @@ EXPORT_SYMBOL_GPL(respool_free_pages);
  */
 int respool_free_block(struct respool *pool, void *addr)
 {
-	return addr ? free_block(pool->pool, addr, RESPOOL_ANY_ORDER, _RET_IP_) : 0;
+	return free_block(pool->pool, addr, RESPOOL_ANY_ORDER);
 }
 EXPORT_SYMBOL_GPL(respool_free_block);
 
+/**
+ * respool_drain() - Call in what the CPUs keep in their magazines.
+ * @pool: handle
+ *
+ * Free blocks merge as far as they can. Nothing depends on this being called:
+ * an allocation that would fail does it itself. Sends no interrupts.
+ *
+ * Context: Any context except NMI; in an interrupt, a CPU that is using its
+ * magazines at that moment is passed over. Takes the pool's lock many times.
+ */
+void respool_drain(struct respool *pool)
+{
+	respool_magazines_drain(&pool->pool->magazines);
+}
+EXPORT_SYMBOL_GPL(respool_drain);
+
 /* Looking */
 
-void respool_pool_stats(struct respool_pool *pool, struct respool_stats *stats)
+static void read_magazines(struct respool_pool *pool, struct respool_stats *stats)
 {
-	const struct respool_buddy *buddy = &pool->buddy;
-	unsigned long flags;
+	const struct respool_cpu *cpu;
+	struct respool_order_stats *row;
+	unsigned int i, tag;
 	unsigned int order;
 
-	memset(stats, 0, sizeof(*stats));
-	respool_refusals_read(&pool->refusals, stats->refusals);
-	raw_spin_lock_irqsave(&pool->lock, flags);
+	for_each_possible_cpu(i) {
+		cpu = per_cpu_ptr(pool->magazines.cpu, i);
+		for (order = 0; order < RESPOOL_MAGAZINES; order++) {
+			row = &stats->order[order];
+			row->cached_blocks += cpu->magazine[order].nr;
+			for (tag = 0; tag < RESPOOL_BUDDY_TAGS; tag++) {
+				row->allocations += cpu->allocations[order][tag];
+				stats->frees += cpu->frees[order][tag];
+			}
+		}
+	}
+}
+
+static void read_core(struct respool_pool *pool, struct respool_stats *stats)
+{
+	const struct respool_buddy *buddy = &pool->buddy;
+	struct respool_order_stats *row;
+	unsigned int order;
+
 	stats->pages = buddy->nr_pages;
 	stats->free_pages = buddy->free_pages;
-	stats->allocated_pages = buddy->allocated_pages;
-	stats->peak_allocated_pages = pool->peak_allocated_pages;
+	stats->peak_allocated_pages = buddy->peak_pages;
 	stats->free_regions = respool_buddy_free_regions(buddy);
 	stats->regions = buddy->nr_regions;
-	stats->allocations = pool->allocations;
 	stats->frees = pool->frees;
 	stats->failures = pool->failures;
 	stats->max_order = buddy->max_order;
 	stats->largest_free_order = respool_buddy_largest_free_order(buddy);
 	for (order = 0; order < RESPOOL_NR_ORDERS; order++) {
-		stats->order[order].free_blocks = buddy->nr_free[order];
-		stats->order[order].allocated_blocks = buddy->nr_allocated[order];
-		stats->order[order].allocations = pool->order_allocations[order];
-		stats->order[order].failures = pool->order_failures[order];
+		row = &stats->order[order];
+		row->free_blocks = buddy->nr_free[order];
+		row->allocated_blocks = buddy->nr_allocated[order];
+		row->allocations = pool->order_allocations[order];
+		row->failures = pool->order_failures[order];
 	}
-	raw_spin_unlock_irqrestore(&pool->lock, flags);
+}
+
+void respool_pool_stats(struct respool_pool *pool, struct respool_stats *stats)
+{
+	unsigned long flags;
+	unsigned int order;
+
+	memset(stats, 0, sizeof(*stats));
+	respool_refusals_read(&pool->refusals, stats->refusals);
+	flags = freeze(pool);
+	read_core(pool, stats);
+	read_magazines(pool, stats);
+	thaw(pool, flags);
+
+	/* The core cannot tell what is in a magazine from what is held. */
+	for (order = 0; order < RESPOOL_NR_ORDERS; order++) {
+		struct respool_order_stats *row = &stats->order[order];
+
+		row->allocated_blocks -= row->cached_blocks;
+		stats->cached_pages += row->cached_blocks << order;
+		stats->allocated_pages += row->allocated_blocks << order;
+		stats->allocations += row->allocations;
+	}
 }
 
 /**
@@ -578,8 +768,9 @@ void respool_pool_stats(struct respool_pool *pool, struct respool_stats *stats)
  *
  * All numbers but the refusals are of one moment, so that sums add up.
  *
- * Context: Any context except NMI. Takes the pool's lock with interrupts off,
- * for a time in proportion to the number of orders. Never sleeps.
+ * Context: Process context. Holds every CPU's magazines and the pool's lock,
+ * with interrupts off, for a time in proportion to the number of CPUs and of
+ * orders. Does not sleep.
  */
 void respool_stats(struct respool *pool, struct respool_stats *stats)
 {
@@ -587,46 +778,54 @@ void respool_stats(struct respool *pool, struct respool_stats *stats)
 }
 EXPORT_SYMBOL_GPL(respool_stats);
 
-/* What the accounts say is held must be what the core says is allocated. */
+/* What is held and what is in magazines must be what the core says is allocated. */
 static const char *check_accounts(struct respool_pool *pool)
 {
+	unsigned int tag, cpu;
 	u64 pages = 0;
-	unsigned int tag;
+	unsigned int order;
 
 	for (tag = 0; tag < RESPOOL_BUDDY_TAGS; tag++)
-		if (pool->account[tag])
-			pages += pool->account[tag]->account.pages;
+		pages += sum_tally(pool, tag).pages;
+	for_each_possible_cpu(cpu)
+		for (order = 0; order < RESPOOL_MAGAZINES; order++)
+			pages += (u64)per_cpu_ptr(pool->magazines.cpu, cpu)->magazine[order].nr <<
+				 order;
 	return pages == pool->buddy.allocated_pages ? NULL :
-	       "the accounts differ from what is allocated";
+	       "accounts and magazines differ from what is allocated";
+}
+
+/* Check everything that is not known to be broken; true for a new finding. */
+static bool find_broken(struct respool_pool *pool)
+{
+	unsigned long page = RESPOOL_NO_PAGE;
+	const char *broken;
+
+	if (*pool->broken)
+		return false;
+	broken = respool_buddy_validate(&pool->buddy, &page);
+	if (!broken)
+		broken = check_accounts(pool);
+	if (!broken)
+		return false;
+	if (page == RESPOOL_NO_PAGE)
+		strscpy(pool->broken, broken, sizeof(pool->broken));
+	else
+		snprintf(pool->broken, sizeof(pool->broken), "%s (page %lu)", broken, page);
+	respool_magazines_shut(&pool->magazines);
+	return true;
 }
 
 int respool_pool_validate(struct respool_pool *pool, char *why, size_t len)
 {
-	unsigned long flags, page = RESPOOL_NO_PAGE;
-	const char *broken;
-	bool first = false;
+	unsigned long flags = freeze(pool);
+	bool found = find_broken(pool);
 
-	raw_spin_lock_irqsave(&pool->lock, flags);
-	broken = respool_buddy_validate(&pool->buddy, &page);
-	if (!broken)
-		broken = check_accounts(pool);
-	if (broken) {
-		first = !pool->shut;
-		pool->shut = true;
-	}
-	raw_spin_unlock_irqrestore(&pool->lock, flags);
-
-	if (!broken) {
-		strscpy(why, "ok", len);
-		return 0;
-	}
-	if (page == RESPOOL_NO_PAGE)
-		strscpy(why, broken, len);
-	else
-		snprintf(why, len, "%s (page %lu)", broken, page);
-	if (first)
+	strscpy(why, *pool->broken ? pool->broken : "ok", len);
+	thaw(pool, flags);
+	if (found)
 		pr_err("pool %s: out of service: %s\n", pool->spec.name, why);
-	return -EUCLEAN;
+	return strcmp(why, "ok") ? -EUCLEAN : 0;
 }
 
 /**
@@ -638,8 +837,9 @@ int respool_pool_validate(struct respool_pool *pool, char *why, size_t len)
  * A pool found broken is taken out of service: it allocates nothing more and
  * refuses every free.
  *
- * Context: Any context except NMI, but for diagnosis: holds the pool's lock
- * with interrupts off for a time in proportion to the pool's pages.
+ * Context: Process context, for diagnosis: holds every CPU's magazines and the
+ * pool's lock, with interrupts off, for a time in proportion to the pool's
+ * pages. Does not sleep.
  * Return: 0, or -EUCLEAN.
  */
 int respool_validate(struct respool *pool, char *why, size_t len)
@@ -652,15 +852,19 @@ EXPORT_SYMBOL_GPL(respool_validate);
 int respool_pool_account(struct respool_pool *pool, unsigned int tag,
 			 struct respool_account *account)
 {
-	unsigned long flags;
+	unsigned long flags = freeze(pool);
+	struct respool_tally tally = sum_tally(pool, tag);
 	int error = -ENOENT;
 
-	raw_spin_lock_irqsave(&pool->lock, flags);
 	if (pool->account[tag]) {
-		*account = pool->account[tag]->account;
+		strscpy(account->owner, pool->account[tag]->owner, sizeof(account->owner));
+		account->pages = tally.pages;
+		account->blocks = tally.allocations - tally.frees;
+		account->allocations = tally.allocations;
+		account->frees = tally.frees;
 		error = 0;
 	}
-	raw_spin_unlock_irqrestore(&pool->lock, flags);
+	thaw(pool, flags);
 	return error;
 }
 
@@ -675,6 +879,14 @@ void respool_pool_map(struct respool_pool *pool, unsigned long region,
 }
 
 /* Life of a pool */
+
+/* Dense and often looked at: the larger the pages behind it, the better. */
+static void *alloc_metadata(size_t bytes)
+{
+	if (bytes < PMD_SIZE)
+		return kvmalloc(bytes, GFP_KERNEL | __GFP_NOWARN);
+	return vmalloc_huge(bytes, GFP_KERNEL | __GFP_NOWARN);
+}
 
 struct respool_pool *respool_pool_create(const struct respool_spec *spec)
 {
@@ -692,13 +904,17 @@ struct respool_pool *respool_pool_create(const struct respool_spec *spec)
 		goto err_destroy;
 	error = -ENOMEM;
 	pfn = PHYS_PFN(pool->backing.base);
-	pool->metadata = kvmalloc(respool_buddy_footprint(spec->nr_pages, pfn), GFP_KERNEL);
+	pool->metadata = alloc_metadata(respool_buddy_footprint(spec->nr_pages, pfn));
 	if (!pool->metadata) {
 		pr_err("pool %s: no memory to keep account of %lu pages\n", spec->name,
 		       spec->nr_pages);
 		goto err_destroy;
 	}
 	error = respool_buddy_init(&pool->buddy, pool->metadata, spec->nr_pages, pfn);
+	if (error)
+		goto err_destroy;
+	error = respool_magazines_init(&pool->magazines, &pool->buddy, &pool->lock,
+				       !spec->no_magazines);
 	if (error)
 		goto err_destroy;
 	return pool;
@@ -711,6 +927,7 @@ err_destroy:
 /* Accepts a half-made pool. No handle exists: each holds a module reference. */
 void respool_pool_destroy(struct respool_pool *pool)
 {
+	respool_magazines_destroy(&pool->magazines);
 	kvfree(pool->metadata);
 	respool_backing_release(&pool->backing);
 	kvfree(pool);
@@ -728,5 +945,16 @@ void respool_pool_withdraw(struct respool_pool *pool)
 {
 	mutex_lock(&accounts_lock);
 	list_del(&pool->node);
+	mutex_unlock(&accounts_lock);
+}
+
+/* @cpu is gone and needs its magazines no more. */
+void respool_pools_drain_cpu(unsigned int cpu)
+{
+	struct respool_pool *pool;
+
+	mutex_lock(&accounts_lock);
+	list_for_each_entry(pool, &pools, node)
+		respool_magazines_drain_cpu(&pool->magazines, cpu);
 	mutex_unlock(&accounts_lock);
 }

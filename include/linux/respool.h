@@ -95,7 +95,7 @@ struct respool_order_stats {
  * @cached_pages: pages in per-CPU caches
  * @reserved_pages: pages set apart at run time
  * @bad_pages: pages out of service
- * @peak_allocated_pages: highest @allocated_pages since load
+ * @peak_allocated_pages: highest @allocated_pages + @cached_pages since load
  * @free_regions: wholly free, naturally aligned groups of 2 MiB
  * @regions: groups of 2 MiB the pool touches, partial ones included
  * @allocations: allocation calls served since load
@@ -140,12 +140,15 @@ void respool_put(struct respool *pool);
 const char *respool_name(const struct respool *pool);
 unsigned long respool_nr_pages(const struct respool *pool);
 unsigned int respool_max_order(const struct respool *pool);
+void *respool_start(const struct respool *pool);
+bool respool_has_memory(const struct respool *pool);
 
 /* The page layer: buddy/pool.c */
 void *respool_alloc_pages(struct respool *pool, unsigned int order, gfp_t gfp);
 void *respool_alloc_exact(struct respool *pool, unsigned long nr_pages, gfp_t gfp);
 int respool_free_pages(struct respool *pool, void *addr, unsigned int order);
 int respool_free_block(struct respool *pool, void *addr);
+void respool_drain(struct respool *pool);
 
 bool respool_contains(const struct respool *pool, const void *addr);
 phys_addr_t respool_virt_to_phys(const struct respool *pool, const void *addr);

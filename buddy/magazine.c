@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Per-CPU magazines in front of the core: blocks that are allocated as far as
+ * the core knows and free as far as anybody else does.
+ *
+ * A CPU's magazines are locked by a bit that is only ever tried, except by
+ * tasks that drain or count, which may wait for it: its holder runs with
+ * preemption off, holds no lock but possibly the pool's, and never waits for
+ * another CPU's bit. An interrupt must not wait, for it may have interrupted
+ * the holder.
+ */
+#include <linux/cpumask.h>
+#include <linux/preempt.h>
+#include <linux/processor.h>
+#include <linux/sched.h>
+#include <linux/string.h>
+
+#include "buddy/magazine.h"
+
+/* Move a batch from the core into a magazine, unless it holds something or is closed. */
+static void fill_empty(struct respool_magazines *m, struct respool_magazine *magazine,
+		       unsigned int order)
+{
+	unsigned long flags;
+
+	if (magazine->nr || !m->high[order])
+		return;
+	raw_spin_lock_irqsave(m->lock, flags);
+	magazine->nr = respool_buddy_alloc_batch(m->buddy, order, m->refill[order],
+						 magazine->page);
+	raw_spin_unlock_irqrestore(m->lock, flags);
+}
+
+/* Move the @nr oldest blocks of a magazine into the core. */
+static void drain(struct respool_magazines *m, struct respool_magazine *magazine,
+		  unsigned int order, unsigned int nr)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(m->lock, flags);
+	respool_buddy_free_batch(m->buddy, order, nr, magazine->page);
+	raw_spin_unlock_irqrestore(m->lock, flags);
+	magazine->nr -= nr;
+	memmove(magazine->page, magazine->page + nr, magazine->nr * sizeof(magazine->page[0]));
+}
+
+/*
+ * Fill this CPU's magazine for @order with a batch from the core if it is
+ * empty, and allocate from it. RESPOOL_NO_PAGE means to ask the core for one
+ * block: there is no magazine to be had, or nothing to fill it with.
+ */
+unsigned long respool_magazine_refill(struct respool_magazines *m, unsigned int order,
+				      unsigned int tag)
+{
+		unsigned long page = RESPOOL_NO_PAGE;
+	struct respool_cpu *cpu;
+
+	if (order >= RESPOOL_MAGAZINES)
+		return RESPOOL_NO_PAGE;
+	preempt_disable();
+	cpu = this_cpu_ptr(m->cpu);
+	if (respool_cpu_trylock(cpu)) {
+		fill_empty(m, &cpu->magazine[order], order);
+		if (cpu->magazine[order].nr)
+			page = respool_cpu_pop(m, cpu, order, tag);
+		respool_cpu_unlock(cpu);
+	}
+	preempt_enable();
+	return page;
+}
+
+/*
+ * Free into this CPU's magazine the block at @page as respool_magazine_push()
+ * does, making room for it if the magazine is full.
+ */
+bool respool_magazine_spill(struct respool_magazines *m, unsigned long page, unsigned int order)
+{
+	u8 state = READ_ONCE(m->state[page]);
+	unsigned int is = respool_magazine_order(state);
+	struct respool_cpu *cpu;
+	bool done = false;
+
+	if (is == RESPOOL_MAGAZINES || (order != RESPOOL_ANY_ORDER && order != is))
+		return false;
+	preempt_disable();
+	cpu = this_cpu_ptr(m->cpu);
+	if (respool_cpu_trylock(cpu)) {
+		if (m->high[is] && cpu->magazine[is].nr == m->high[is])
+			drain(m, &cpu->magazine[is], is, m->drain[is]);
+		done = m->high[is] && respool_cpu_push(m, cpu, page, state, is);
+		respool_cpu_unlock(cpu);
+	}
+	preempt_enable();
+	return done;
+}
+
+/* Draining and counting */
+
+/* Take @cpu's bit, preemption being off; wait for it where that is allowed. */
+static bool lock_other(struct respool_cpu *cpu)
+{
+	while (!respool_cpu_trylock(cpu)) {
+		if (!in_task())
+			return false;
+		cpu_relax();
+	}
+	return true;
+}
+
+static unsigned int drain_all(struct respool_magazines *m, struct respool_cpu *cpu)
+{
+	struct respool_magazine *magazine;
+	unsigned int drained = 0, nr;
+	unsigned int order;
+
+	for (order = 0; order < RESPOOL_MAGAZINES; order++) {
+		magazine = &cpu->magazine[order];
+		while (magazine->nr) {
+			nr = min_t(u32, magazine->nr, RESPOOL_MAGAZINE_DRAIN);
+			drain(m, magazine, order, nr);
+			drained += nr;
+		}
+	}
+	return drained;
+}
+
+/*
+ * Empty every CPU's magazines into the core and tell how many blocks that
+ * were. Sends no interrupt. In an interrupt, those of a CPU that is using them
+ * at this moment are left alone.
+ */
+unsigned int respool_magazines_drain(struct respool_magazines *m)
+{
+	unsigned int drained = 0, i;
+	struct respool_cpu *cpu;
+
+	preempt_disable();
+	for_each_possible_cpu(i) {
+		cpu = per_cpu_ptr(m->cpu, i);
+		if (lock_other(cpu)) {
+			drained += drain_all(m, cpu);
+			respool_cpu_unlock(cpu);
+		}
+	}
+	preempt_enable();
+	return drained;
+}
+
+/* Empty the magazines of a CPU that went away. Task context. */
+void respool_magazines_drain_cpu(struct respool_magazines *m, unsigned int i)
+{
+	struct respool_cpu *cpu = per_cpu_ptr(m->cpu, i);
+
+	preempt_disable();
+	lock_other(cpu);
+	drain_all(m, cpu);
+	respool_cpu_unlock(cpu);
+	preempt_enable();
+}
+
+/* Hold all magazines still, to count them. Task context; preemption is off until unlock. */
+void respool_magazines_lock(struct respool_magazines *m)
+{
+	unsigned int i;
+
+	preempt_disable();
+	for_each_possible_cpu(i)
+		lock_other(per_cpu_ptr(m->cpu, i));
+}
+
+void respool_magazines_unlock(struct respool_magazines *m)
+{
+	unsigned int i;
+
+	for_each_possible_cpu(i)
+		respool_cpu_unlock(per_cpu_ptr(m->cpu, i));
+	preempt_enable();
+}
+
+/* Close the magazines for good and forget what is in them. They are locked. */
+void respool_magazines_shut(struct respool_magazines *m)
+{
+	unsigned int i;
+	unsigned int order;
+
+	memset(m->high, 0, sizeof(m->high));
+	for_each_possible_cpu(i)
+		for (order = 0; order < RESPOOL_MAGAZINES; order++)
+			per_cpu_ptr(m->cpu, i)->magazine[order].nr = 0;
+}
+
+/* Life */
+
+/*
+ * What one CPU may keep of one order: a sixty-fourth of the pool, shared by all
+ * CPUs, for the orders of small blocks; an eighth for those of which a pool
+ * has few. Nothing is lost by it: magazines are drained before a request fails.
+ */
+static unsigned int high_of(const struct respool_buddy *buddy, unsigned int order)
+{
+	unsigned int part = order <= 3 ? 64 : 8;
+	unsigned int size = order <= 3 ? RESPOOL_MAGAZINE_SIZE : 16;
+
+	return min_t(unsigned long, size, buddy->nr_pages / part / num_possible_cpus() >> order);
+}
+
+/* Blocks moved at a time, out of @most: few where many would break up regions. */
+static unsigned int batch_of(unsigned int high, unsigned int order, unsigned int most)
+{
+	if (order > 3)
+		most = order < RESPOOL_REGION_ORDER ? max(128U >> order, 1U) : 8;
+	return clamp(high / 2, 1U, most);
+}
+
+/* Magazines for @buddy, which @lock guards; or, unless @on, none that hold anything. */
+int respool_magazines_init(struct respool_magazines *m, struct respool_buddy *buddy,
+			   raw_spinlock_t *lock, bool on)
+{
+	unsigned int order;
+
+	m->cpu = alloc_percpu(struct respool_cpu);
+	if (!m->cpu)
+		return -ENOMEM;
+	m->state = buddy->state + buddy->lead;
+	m->buddy = buddy;
+	m->lock = lock;
+	for (order = 0; order < RESPOOL_MAGAZINES; order++) {
+		m->high[order] = on ? high_of(buddy, order) : 0;
+		m->refill[order] = batch_of(m->high[order], order, RESPOOL_MAGAZINE_REFILL);
+		m->drain[order] = batch_of(m->high[order], order, RESPOOL_MAGAZINE_DRAIN);
+	}
+	return 0;
+}
+
+void respool_magazines_destroy(struct respool_magazines *m)
+{
+	free_percpu(m->cpu);
+}

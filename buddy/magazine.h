@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Magazines (Bonwick and Adams, "Magazines and Vmem", 2001): on each CPU a
+ * short stack of blocks for each of the orders that are in demand, in front of
+ * the core. The common pair of allocation and free touches neither the pool's
+ * lock nor a free bit.
+ */
+#ifndef RESPOOL_MAGAZINE_H
+#define RESPOOL_MAGAZINE_H
+
+#include <linux/bitops.h>
+#include <linux/cache.h>
+#include <linux/percpu.h>
+#include <linux/preempt.h>
+#include <linux/spinlock.h>
+
+#include "buddy/buddy.h"
+
+#define RESPOOL_MAGAZINES	11	/* orders 0..10 */
+#define RESPOOL_MAGAZINE_SIZE	63	/* blocks, at most; with the count, 256 bytes */
+/*
+ * Blocks moved under one hold of the pool's lock. Giving one back costs more
+ * than taking one along, and together they make less than one hold in sixteen
+ * operations.
+ */
+#define RESPOOL_MAGAZINE_REFILL	40
+#define RESPOOL_MAGAZINE_DRAIN	10
+
+struct respool_magazine {
+	u32 nr;					/* blocks in it */
+	u32 page[RESPOOL_MAGAZINE_SIZE];	/* their first pages, oldest first */
+};
+
+/*
+ * One CPU's share of a pool. All of it is under bit 0 of @lock, a trylock that
+ * is never waited for on the way of an allocation or a free: who finds it
+ * taken (an interrupt that came in between, or a drain from another CPU) goes
+ * to the pool instead. Being a bit in memory it works on uniprocessor kernels,
+ * too, where a spinlock's trylock always succeeds.
+ */
+struct respool_cpu {
+	unsigned long lock;
+	struct respool_magazine magazine[RESPOOL_MAGAZINES];
+	/* Blocks that came and went here, by order and owner tag. */
+	u64 allocations[RESPOOL_MAGAZINES][RESPOOL_BUDDY_TAGS];
+	u64 frees[RESPOOL_MAGAZINES][RESPOOL_BUDDY_TAGS];
+} ____cacheline_aligned;
+
+/* I: set when the pool is made, then constant.  C: all CPUs' bits for writes. */
+struct respool_magazines {
+	struct respool_cpu __percpu *cpu;	/* I */
+	u8 *state;				/* I: the core's state byte of page 0 */
+	u16 high[RESPOOL_MAGAZINES];		/* C: most blocks in a magazine; 0: closed */
+	u16 refill[RESPOOL_MAGAZINES];		/* I: blocks taken at a time */
+	u16 drain[RESPOOL_MAGAZINES];		/* I: blocks given back at a time */
+	struct respool_buddy *buddy;		/* I: the core behind */
+	raw_spinlock_t *lock;			/* I: the pool's, which guards it */
+};
+
+int respool_magazines_init(struct respool_magazines *m, struct respool_buddy *buddy,
+			   raw_spinlock_t *lock, bool on);
+void respool_magazines_destroy(struct respool_magazines *m);
+
+/* Both with preemption off. */
+static inline bool respool_cpu_trylock(struct respool_cpu *cpu)
+{
+	return likely(!test_and_set_bit_lock(0, &cpu->lock));
+}
+
+static inline void respool_cpu_unlock(struct respool_cpu *cpu)
+{
+	__clear_bit_unlock(0, &cpu->lock);
+}
+
+/* The top of a magazine that is not empty becomes @tag's. */
+static inline unsigned long respool_cpu_pop(struct respool_magazines *m, struct respool_cpu *cpu,
+					    unsigned int order, unsigned int tag)
+{
+	struct respool_magazine *magazine = &cpu->magazine[order];
+	unsigned long page = magazine->page[--magazine->nr];
+
+	respool_state_mark(m->state + page, order, tag);
+	cpu->allocations[order][tag]++;
+	return page;
+}
+
+/*
+ * The block at @page, whose state byte was @state, becomes the top of a
+ * magazine that is not full. Of two who free one block, the one who changes
+ * the byte does; the other gets false.
+ */
+static inline bool respool_cpu_push(struct respool_magazines *m, struct respool_cpu *cpu,
+				    unsigned long page, u8 state, unsigned int order)
+{
+	struct respool_magazine *magazine = &cpu->magazine[order];
+	u8 *byte = m->state + page;
+	u8 owner = order ? READ_ONCE(byte[1]) : state;
+
+	if (unlikely(!try_cmpxchg(byte, &state, RESPOOL_STATE_CACHED | order)))
+		return false;
+	magazine->page[magazine->nr++] = page;
+	cpu->frees[order][owner & RESPOOL_STATE_TAG_MASK]++;
+	return true;
+}
+
+/*
+ * Allocate from this CPU's magazine as it is. RESPOOL_NO_PAGE: it is empty, or
+ * somebody is in it, or there is none for @order.
+ */
+static __always_inline unsigned long respool_magazine_pop(struct respool_magazines *m,
+							  unsigned int order, unsigned int tag)
+{
+	unsigned long page = RESPOOL_NO_PAGE;
+	struct respool_cpu *cpu;
+
+	if (order >= RESPOOL_MAGAZINES)
+		return RESPOOL_NO_PAGE;
+	preempt_disable();
+	cpu = this_cpu_ptr(m->cpu);
+	if (respool_cpu_trylock(cpu)) {
+		if (likely(cpu->magazine[order].nr))
+			page = respool_cpu_pop(m, cpu, order, tag);
+		respool_cpu_unlock(cpu);
+	}
+	preempt_enable();
+	return page;
+}
+
+/* The order of a block of whom @state is the first byte, or RESPOOL_MAGAZINES: not for us. */
+static inline unsigned int respool_magazine_order(u8 state)
+{
+	if ((u8)(state - 1) < RESPOOL_MAGAZINES - 1)
+		return state;
+	return (state & 0xc0) == RESPOOL_STATE_PAGE ? 0 : RESPOOL_MAGAZINES;
+}
+
+/*
+ * Free into this CPU's magazine the block that starts at @page, a page of the
+ * pool. False: it is full, or somebody is in it, or there is none for the
+ * order, or no such block starts there; only the core can tell.
+ */
+static __always_inline bool respool_magazine_push(struct respool_magazines *m, unsigned long page,
+						  unsigned int order)
+{
+	u8 state = READ_ONCE(m->state[page]);
+	unsigned int is = respool_magazine_order(state);
+	struct respool_cpu *cpu;
+	bool done = false;
+
+	if (is == RESPOOL_MAGAZINES || (order != RESPOOL_ANY_ORDER && order != is))
+		return false;
+	preempt_disable();
+	cpu = this_cpu_ptr(m->cpu);
+	if (respool_cpu_trylock(cpu)) {
+		if (likely(cpu->magazine[is].nr < m->high[is]))
+			done = respool_cpu_push(m, cpu, page, state, is);
+		respool_cpu_unlock(cpu);
+	}
+	preempt_enable();
+	return done;
+}
+
+unsigned long respool_magazine_refill(struct respool_magazines *m, unsigned int order,
+				      unsigned int tag);
+bool respool_magazine_spill(struct respool_magazines *m, unsigned long page, unsigned int order);
+
+unsigned int respool_magazines_drain(struct respool_magazines *m);
+void respool_magazines_drain_cpu(struct respool_magazines *m, unsigned int cpu);
+
+void respool_magazines_lock(struct respool_magazines *m);
+void respool_magazines_unlock(struct respool_magazines *m);
+void respool_magazines_shut(struct respool_magazines *m);
+
+#endif /* RESPOOL_MAGAZINE_H */
