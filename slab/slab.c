@@ -86,28 +86,12 @@ static DEFINE_RAW_SPINLOCK(slabs_lock);
 
 /* Reports */
 
-/* The page API tells what lies in the pool, not where the pool starts. */
-static const void *find_pool_start(const struct respool *pool, const void *inside)
-{
-	unsigned long low = 0, high = respool_nr_pages(pool);
-
-	while (high - low > 1) {
-		unsigned long mid = low + (high - low) / 2;
-
-		if (respool_contains(pool, inside - (mid << PAGE_SHIFT)))
-			low = mid;
-		else
-			high = mid;
-	}
-	return inside - (low << PAGE_SHIFT);
-}
-
 /* Bytes from the pool's start to @addr, -1 for an address outside the pool. */
 long respool_slab_offset(const struct respool_slab *slab, const void *addr)
 {
 	if (!respool_contains(slab->pool, addr))
 		return -1;
-	return addr - find_pool_start(slab->pool, addr);
+	return addr - respool_start(slab->pool);
 }
 
 /* For a call that ended with @error; refused for the damage, it is counted as that. */
