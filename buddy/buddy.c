@@ -518,7 +518,8 @@ static unsigned int batch_once(struct respool_buddy *b, unsigned int order, unsi
 }
 
 /*
- * Take up to @nr blocks of @order for a magazine: as many as share a word, or
+ * Take up to @nr blocks of @order for a magazine, or none if that could go below
+ * the watermark: as many as share a word, or
  * one larger block cut up, at a time, and a bounded number of times. Returns
  * how many, their first pages in @pages; they count as allocated and are
  * marked as cached.
@@ -528,7 +529,7 @@ unsigned int respool_buddy_alloc_batch(struct respool_buddy *b, unsigned int ord
 {
 	unsigned int got = 0, more = 1, pieces;
 
-	if (order > b->max_order)
+	if (order > b->max_order || b->free_pages < b->watermark + ((unsigned long)nr << order))
 		return 0;
 	for (pieces = 0; more && got < nr && pieces < RESPOOL_BATCH_PIECES; pieces++) {
 		more = batch_once(b, order, nr - got, pages + got);

@@ -119,6 +119,7 @@ struct respool_buddy {
 	unsigned long allocated_pages;	/* blocks in magazines included */
 	unsigned long reserved_pages;
 	unsigned long bad_pages;
+	unsigned long watermark;	/* free pages that no batch may go below */
 	unsigned long peak_pages;	/* highest allocated_pages */
 	unsigned long nr_free[RESPOOL_BUDDY_ORDERS];
 	unsigned long nr_allocated[RESPOOL_BUDDY_ORDERS];

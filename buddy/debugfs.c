@@ -39,6 +39,8 @@ static int stats_show(struct seq_file *m, void *unused)
 	SHOW(cached_pages);
 	SHOW(reserved_pages);
 	SHOW(bad_pages);
+	SHOW(clear_pages);
+	SHOW(watermark_pages);
 	SHOW(peak_allocated_pages);
 	SHOW(free_regions);
 	SHOW(regions);

@@ -23,35 +23,12 @@
 
 #include "buddy/pool.h"
 
-/* One client's account. Letters as in struct respool_pool. */
-struct respool {
-	struct respool_pool *pool;		/* I */
-	unsigned int tag;			/* I */
-	bool closed;				/* accounts_lock: put with blocks out */
-	char owner[RESPOOL_OWNER_LEN];		/* I */
-};
-
 static DEFINE_MUTEX(accounts_lock);
 static LIST_HEAD(pools);			/* accounts_lock */
 
 static_assert(RESPOOL_NR_ORDERS == RESPOOL_BUDDY_ORDERS);
 
 /* Addresses */
-
-static void *addr_of(const struct respool_pool *pool, unsigned long page)
-{
-	return pool->backing.vaddr + (page << PAGE_SHIFT);
-}
-
-/* Index of the page that @addr lies in, or RESPOOL_NO_PAGE. */
-static unsigned long page_of(const struct respool_pool *pool, const void *addr)
-{
-	unsigned long page = (addr - pool->backing.vaddr) >> PAGE_SHIFT;
-
-	if (addr < pool->backing.vaddr || page >= pool->backing.nr_pages)
-		return RESPOOL_NO_PAGE;
-	return page;
-}
 
 /**
  * respool_contains() - Whether an address lies in a pool.
@@ -63,7 +40,7 @@ static unsigned long page_of(const struct respool_pool *pool, const void *addr)
  */
 bool respool_contains(const struct respool *pool, const void *addr)
 {
-	return page_of(pool->pool, addr) != RESPOOL_NO_PAGE;
+	return respool_page_at(pool->pool, addr) != RESPOOL_NO_PAGE;
 }
 EXPORT_SYMBOL_GPL(respool_contains);
 
@@ -257,18 +234,6 @@ static struct respool_tally sum_tally(struct respool_pool *pool, unsigned int ta
 	return sum;
 }
 
-static void charge(struct respool_tally *tally, unsigned long pages)
-{
-	tally->allocations++;
-	tally->pages += pages;
-}
-
-static void uncharge(struct respool_tally *tally, unsigned long pages)
-{
-	tally->frees++;
-	tally->pages -= pages;
-}
-
 static struct respool_pool *find_pool(const char *name)
 {
 	struct respool_pool *pool;
@@ -440,24 +405,25 @@ static bool refuse_request(struct respool_pool *pool, unsigned int order, unsign
 }
 
 /* From the core, when no magazine could serve. */
-static unsigned long alloc_core(struct respool *handle, unsigned int order, unsigned long nr_pages)
+static unsigned long alloc_core(struct respool *handle, unsigned long nr_pages, gfp_t gfp)
 {
 	struct respool_pool *pool = handle->pool;
 	unsigned long flags, page = RESPOOL_NO_PAGE;
 
 	raw_spin_lock_irqsave(&pool->lock, flags);
-	if (!*pool->broken)
+	if (respool_may_take(pool, nr_pages, gfp))
 		page = respool_buddy_alloc_exact(&pool->buddy, nr_pages, handle->tag);
 	if (page != RESPOOL_NO_PAGE) {
-		charge(&pool->tally[handle->tag], nr_pages);
-		pool->order_allocations[order]++;
+		respool_charge(handle, nr_pages);
 	}
 	raw_spin_unlock_irqrestore(&pool->lock, flags);
 	return page;
 }
 
-static void count_failed(struct respool_pool *pool, unsigned int order)
+/* Count a request for @nr_pages that was not served. */
+void respool_count_failed(struct respool_pool *pool, unsigned long nr_pages)
 {
+	unsigned int order = respool_order_of(nr_pages);
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&pool->lock, flags);
@@ -467,41 +433,87 @@ static void count_failed(struct respool_pool *pool, unsigned int order)
 	raw_spin_unlock_irqrestore(&pool->lock, flags);
 }
 
-static noinline void *clear_block(struct respool_pool *pool, void *addr, unsigned long nr_pages)
+/*
+ * Where the magazine as it is cannot serve: a batch for it, else one block
+ * from the core, else what other CPUs keep for themselves is called in.
+ */
+unsigned long respool_try_alloc(struct respool *handle, unsigned long nr_pages, gfp_t gfp)
 {
-	return pool->spec.memory == RESPOOL_NO_MEMORY ? addr :
-	       memset(addr, 0, nr_pages << PAGE_SHIFT);
+	struct respool_magazines *magazines = &handle->pool->magazines;
+	unsigned long page = RESPOOL_NO_PAGE;
+
+	if (is_power_of_2(nr_pages))
+		page = respool_magazine_refill(magazines, ilog2(nr_pages), handle->tag);
+	if (page == RESPOOL_NO_PAGE)
+		page = alloc_core(handle, nr_pages, gfp);
+	if (page == RESPOOL_NO_PAGE && respool_magazines_drain(magazines))
+		page = alloc_core(handle, nr_pages, gfp);
+	return page;
+}
+
+/* Zero a block but for those of its pages that are known to be zero. */
+static void zero_block(struct respool_pool *pool, unsigned long page, unsigned long nr_pages)
+{
+	void *addr = respool_page_addr(pool, page);
+	unsigned long i;
+
+	if (pool->spec.memory == RESPOOL_NO_MEMORY)
+		return;
+	if (!atomic_long_read(&pool->clear_pages)) {
+		memset(addr, 0, nr_pages << PAGE_SHIFT);
+		return;
+	}
+	for (i = 0; i < nr_pages; i++)
+		if (!test_bit(page + i, pool->clear))
+			memset(addr + (i << PAGE_SHIFT), 0, PAGE_SIZE);
+}
+
+/* Its user may write to it from now on, so none of its pages is known to be zero. */
+static void forget_clear(struct respool_pool *pool, unsigned long page, unsigned long nr_pages)
+{
+	unsigned long end = page + nr_pages, word, mask;
+
+	for (; page < end; page = (word + 1) * BITS_PER_LONG) {
+		word = page / BITS_PER_LONG;
+		mask = BITMAP_FIRST_WORD_MASK(page);
+		if (end < (word + 1) * BITS_PER_LONG)
+			mask &= BITMAP_LAST_WORD_MASK(end);
+		mask &= atomic_long_fetch_andnot(mask, (atomic_long_t *)&pool->clear[word]);
+		if (mask)
+			atomic_long_sub(hweight_long(mask), &pool->clear_pages);
+	}
+}
+
+/* What takes time in proportion to the block, outside all locks. */
+noinline void *respool_prepare(struct respool_pool *pool, unsigned long page,
+			       unsigned long nr_pages, gfp_t gfp)
+{
+	if (gfp & __GFP_ZERO)
+		zero_block(pool, page, nr_pages);
+	if (atomic_long_read(&pool->clear_pages))
+		forget_clear(pool, page, nr_pages);
+	return respool_page_addr(pool, page);
 }
 
 static __always_inline void *finish_alloc(struct respool_pool *pool, unsigned long page,
 					  unsigned long nr_pages, gfp_t gfp)
 {
-	void *addr = addr_of(pool, page);
-
-	return unlikely(gfp & __GFP_ZERO) ? clear_block(pool, addr, nr_pages) : addr;
+	if (unlikely(gfp & __GFP_ZERO || atomic_long_read(&pool->clear_pages)))
+		return respool_prepare(pool, page, nr_pages, gfp);
+	return respool_page_addr(pool, page);
 }
 
-/*
- * Where the magazine as it is could not serve: a batch for it, else one block
- * from the core, else what other CPUs keep for themselves is called in.
- */
 static noinline void *alloc_slow(struct respool *handle, unsigned int order,
 				 unsigned long nr_pages, gfp_t gfp, unsigned long caller)
 {
 	struct respool_pool *pool = handle->pool;
 	unsigned long page = RESPOOL_NO_PAGE;
 
-	if (!refuse_request(pool, order, nr_pages, caller)) {
-		if (is_power_of_2(nr_pages))
-			page = respool_magazine_refill(&pool->magazines, order, handle->tag);
-		if (page == RESPOOL_NO_PAGE)
-			page = alloc_core(handle, order, nr_pages);
-		if (page == RESPOOL_NO_PAGE && respool_magazines_drain(&pool->magazines))
-			page = alloc_core(handle, order, nr_pages);
-	}
+	if (!refuse_request(pool, order, nr_pages, caller))
+		page = respool_try_alloc(handle, nr_pages, gfp);
 	if (page != RESPOOL_NO_PAGE)
 		return finish_alloc(pool, page, nr_pages, gfp);
-	count_failed(pool, order);
+	respool_count_failed(pool, nr_pages);
 	return NULL;
 }
 
@@ -510,7 +522,8 @@ static noinline void *alloc_slow(struct respool *handle, unsigned int order,
  * @pool: handle, whose account the block goes on
  * @order: log2 of the number of pages, 0..respool_max_order(@pool)
  * @gfp: __GFP_ZERO clears the block, which takes time in proportion to its
- *	size, outside any lock; other flags have no meaning here
+ *	size, outside any lock; __GFP_HIGH (GFP_ATOMIC has it) may take what
+ *	respool_set_watermark() keeps back; other flags have no meaning here
  *
  * The block is physically contiguous and aligned to its own size in physical
  * addresses. Without __GFP_ZERO its contents are undefined. Free it with
@@ -553,7 +566,7 @@ EXPORT_SYMBOL_GPL(respool_alloc_pages);
  */
 void *respool_alloc_exact(struct respool *pool, unsigned long nr_pages, gfp_t gfp)
 {
-	unsigned int order = nr_pages > 1 ? fls64(nr_pages - 1) : 0;
+	unsigned int order = respool_order_of(nr_pages);
 	unsigned long page = RESPOOL_NO_PAGE;
 
 	if (is_power_of_2(nr_pages))
@@ -577,7 +590,8 @@ static int free_locked(struct respool_pool *pool, unsigned long page, unsigned i
 	error = respool_buddy_free(&pool->buddy, page, order, &block);
 	if (error)
 		return error;
-	uncharge(&pool->tally[block.tag], block.nr_pages);
+	pool->tally[block.tag].frees++;
+	pool->tally[block.tag].pages -= block.nr_pages;
 	pool->frees++;
 	return 0;
 }
@@ -597,7 +611,7 @@ static int free_core(struct respool_pool *pool, unsigned long page, unsigned int
 static noinline int free_slow(struct respool_pool *pool, void *addr, unsigned int order,
 			      unsigned long caller)
 {
-	unsigned long page = page_of(pool, addr);
+	unsigned long page = respool_page_at(pool, addr);
 	int error;
 
 	if (!addr)
@@ -607,12 +621,14 @@ static noinline int free_slow(struct respool_pool *pool, void *addr, unsigned in
 	} else if (!PAGE_ALIGNED(addr)) {
 		error = -EINVAL;
 	} else {
-		if (respool_magazine_spill(&pool->magazines, page, order))
-			return 0;
-		error = free_core(pool, page, order);
+		error = 0;
+		if (!respool_magazine_spill(&pool->magazines, page, order))
+			error = free_core(pool, page, order);
 	}
-	if (likely(!error))
+	if (likely(!error)) {
+		respool_wake(pool);
 		return 0;
+	}
 
 	if (order == RESPOOL_ANY_ORDER)
 		respool_refuse(&pool->refusals, respool_refusal_of(error), "pool", pool->spec.name,
@@ -630,8 +646,10 @@ static __always_inline int free_block(struct respool_pool *pool, void *addr, uns
 
 	/* One comparison for both ends: what lies in front wraps around. */
 	if (likely(!offset_in_page(offset) && offset >> PAGE_SHIFT < pool->backing.nr_pages) &&
-	    likely(respool_magazine_push(&pool->magazines, offset >> PAGE_SHIFT, order)))
+	    likely(respool_magazine_push(&pool->magazines, offset >> PAGE_SHIFT, order))) {
+		respool_wake(pool);
 		return 0;
+	}
 	return free_slow(pool, addr, order, _RET_IP_);
 }
 
@@ -722,6 +740,9 @@ static void read_core(struct respool_pool *pool, struct respool_stats *stats)
 
 	stats->pages = buddy->nr_pages;
 	stats->free_pages = buddy->free_pages;
+	stats->reserved_pages = buddy->reserved_pages;
+	stats->bad_pages = buddy->bad_pages;
+	stats->watermark_pages = buddy->watermark;
 	stats->peak_allocated_pages = buddy->peak_pages;
 	stats->free_regions = respool_buddy_free_regions(buddy);
 	stats->regions = buddy->nr_regions;
@@ -745,6 +766,7 @@ void respool_pool_stats(struct respool_pool *pool, struct respool_stats *stats)
 
 	memset(stats, 0, sizeof(*stats));
 	respool_refusals_read(&pool->refusals, stats->refusals);
+	stats->clear_pages = atomic_long_read(&pool->clear_pages);
 	flags = freeze(pool);
 	read_core(pool, stats);
 	read_magazines(pool, stats);
@@ -880,6 +902,11 @@ void respool_pool_map(struct respool_pool *pool, unsigned long region,
 
 /* Life of a pool */
 
+static void wake_waiters(struct irq_work *work)
+{
+	wake_up_all(&container_of(work, struct respool_pool, wake)->wait);
+}
+
 /* Dense and often looked at: the larger the pages behind it, the better. */
 static void *alloc_metadata(size_t bytes)
 {
@@ -899,6 +926,8 @@ struct respool_pool *respool_pool_create(const struct respool_spec *spec)
 		return ERR_PTR(-ENOMEM);
 	pool->spec = *spec;
 	raw_spin_lock_init(&pool->lock);
+	init_waitqueue_head(&pool->wait);
+	init_irq_work(&pool->wake, wake_waiters);
 	error = respool_backing_take(&pool->backing, &pool->spec);
 	if (error)
 		goto err_destroy;
@@ -912,6 +941,10 @@ struct respool_pool *respool_pool_create(const struct respool_spec *spec)
 	}
 	error = respool_buddy_init(&pool->buddy, pool->metadata, spec->nr_pages, pfn);
 	if (error)
+		goto err_destroy;
+	error = -ENOMEM;
+	pool->clear = kvcalloc(BITS_TO_LONGS(spec->nr_pages), sizeof(long), GFP_KERNEL);
+	if (!pool->clear)
 		goto err_destroy;
 	error = respool_magazines_init(&pool->magazines, &pool->buddy, &pool->lock,
 				       !spec->no_magazines);
@@ -927,7 +960,9 @@ err_destroy:
 /* Accepts a half-made pool. No handle exists: each holds a module reference. */
 void respool_pool_destroy(struct respool_pool *pool)
 {
+	irq_work_sync(&pool->wake);
 	respool_magazines_destroy(&pool->magazines);
+	kvfree(pool->clear);
 	kvfree(pool->metadata);
 	respool_backing_release(&pool->backing);
 	kvfree(pool);

@@ -6,8 +6,10 @@
 #ifndef RESPOOL_POOL_H
 #define RESPOOL_POOL_H
 
+#include <linux/irq_work.h>
 #include <linux/list.h>
 #include <linux/spinlock.h>
+#include <linux/wait.h>
 #include <linux/respool.h>
 
 #include "buddy/backing.h"
@@ -73,7 +75,84 @@ struct respool_pool {
 
 	struct respool *account[RESPOOL_BUDDY_TAGS];	/* A: by owner tag */
 	struct respool_refusals refusals;	/* atomic */
+
+	/*
+	 * Free pages that are known to be zero, a bit each. A bit is set by who
+	 * holds the page and cleared by who gets it, so never under a lock.
+	 */
+	unsigned long *clear;			/* I; the bits: atomic */
+	atomic_long_t clear_pages;		/* bits set */
+
+	atomic_t waiters;			/* tasks in respool_alloc_wait() */
+	wait_queue_head_t wait;
+	struct irq_work wake;			/* wakes them, from any context */
 };
+
+/* One client's account. Letters as above. */
+struct respool {
+	struct respool_pool *pool;		/* I */
+	unsigned int tag;			/* I */
+	bool closed;				/* accounts_lock: put with blocks out */
+	char owner[RESPOOL_OWNER_LEN];		/* I */
+};
+
+static inline void *respool_page_addr(const struct respool_pool *pool, unsigned long page)
+{
+	return pool->backing.vaddr + (page << PAGE_SHIFT);
+}
+
+/* Index of the page that @addr lies in, or RESPOOL_NO_PAGE. */
+static inline unsigned long respool_page_at(const struct respool_pool *pool, const void *addr)
+{
+	unsigned long page = (addr - pool->backing.vaddr) >> PAGE_SHIFT;
+
+	if (addr < pool->backing.vaddr || page >= pool->backing.nr_pages)
+		return RESPOOL_NO_PAGE;
+	return page;
+}
+
+/* Order that a number of pages rounds up to. */
+static inline unsigned int respool_order_of(unsigned long nr_pages)
+{
+	return nr_pages > 1 ? fls64(nr_pages - 1) : 0;
+}
+
+/* Whether the pool serves, and @gfp allows what is left when it has. Under pool->lock. */
+static inline bool respool_may_take(const struct respool_pool *pool, unsigned long nr_pages,
+				    gfp_t gfp)
+{
+	const struct respool_buddy *buddy = &pool->buddy;
+
+	return !*pool->broken && nr_pages <= buddy->free_pages &&
+	       (gfp & __GFP_HIGH || buddy->free_pages - nr_pages >= buddy->watermark);
+}
+
+/* Put a block that came from the core on @handle's account. Under pool->lock. */
+static inline void respool_charge(struct respool *handle, unsigned long nr_pages)
+{
+	struct respool_pool *pool = handle->pool;
+
+	pool->tally[handle->tag].allocations++;
+	pool->tally[handle->tag].pages += nr_pages;
+	pool->order_allocations[respool_order_of(nr_pages)]++;
+}
+
+/*
+ * Pages came back, under a magazine's or the pool's lock that has been dropped.
+ * A task that waits counts itself first and then takes each of these locks in
+ * search of pages: before us, and we see it counted, or after us, and it sees
+ * the pages.
+ */
+static inline void respool_wake(struct respool_pool *pool)
+{
+	if (unlikely(atomic_read(&pool->waiters)))
+		irq_work_queue(&pool->wake);
+}
+
+unsigned long respool_try_alloc(struct respool *handle, unsigned long nr_pages, gfp_t gfp);
+void *respool_prepare(struct respool_pool *pool, unsigned long page, unsigned long nr_pages,
+		      gfp_t gfp);
+void respool_count_failed(struct respool_pool *pool, unsigned long nr_pages);
 
 struct respool_pool *respool_pool_create(const struct respool_spec *spec);
 void respool_pool_destroy(struct respool_pool *pool);

@@ -95,6 +95,8 @@ struct respool_order_stats {
  * @cached_pages: pages in per-CPU caches
  * @reserved_pages: pages set apart at run time
  * @bad_pages: pages out of service
+ * @clear_pages: those of @free_pages and @cached_pages known to be zero
+ * @watermark_pages: free pages only __GFP_HIGH requests may use
  * @peak_allocated_pages: highest @allocated_pages + @cached_pages since load
  * @free_regions: wholly free, naturally aligned groups of 2 MiB
  * @regions: groups of 2 MiB the pool touches, partial ones included
@@ -113,6 +115,8 @@ struct respool_stats {
 	u64 cached_pages;
 	u64 reserved_pages;
 	u64 bad_pages;
+	u64 clear_pages;
+	u64 watermark_pages;
 	u64 peak_allocated_pages;
 	u64 free_regions;
 	u64 regions;
@@ -149,6 +153,57 @@ void *respool_alloc_exact(struct respool *pool, unsigned long nr_pages, gfp_t gf
 int respool_free_pages(struct respool *pool, void *addr, unsigned int order);
 int respool_free_block(struct respool *pool, void *addr);
 void respool_drain(struct respool *pool);
+
+/* struct respool_request.flags */
+#define RESPOOL_TOP_DOWN	0x1	/* the highest place that fits, else the lowest */
+#define RESPOOL_SCAN		0x2	/* if no aligned block fits, any row of free pages */
+
+/**
+ * struct respool_request - Pages under conditions.
+ * @nr_pages: how many, contiguous
+ * @align: what the physical address must be a multiple of, a power of two of
+ *	bytes; 0 for no more than the block's own alignment
+ * @first: lowest physical address that may be used
+ * @last: highest physical address that may be used, inclusive; 0 for no limit
+ * @flags: RESPOOL_TOP_DOWN, RESPOOL_SCAN
+ *
+ * A place is fixed by making the range just as long as the request.
+ */
+struct respool_request {
+	unsigned long nr_pages;
+	size_t align;
+	phys_addr_t first;
+	phys_addr_t last;
+	unsigned int flags;
+};
+
+/**
+ * struct respool_extent - Contiguous pages, one of several blocks.
+ * @addr: address of the first
+ * @nr_pages: how many
+ */
+struct respool_extent {
+	void *addr;
+	unsigned long nr_pages;
+};
+
+/* Beyond the common calls: buddy/request.c */
+void *respool_alloc_request(struct respool *pool, const struct respool_request *request,
+			    gfp_t gfp);
+unsigned long respool_largest(struct respool *pool, const struct respool_request *request);
+void *respool_alloc_wait(struct respool *pool, unsigned long nr_pages, gfp_t gfp, long timeout);
+int respool_alloc_list(struct respool *pool, unsigned long nr_pages,
+		       struct respool_extent *extents, unsigned int max, gfp_t gfp);
+void respool_free_list(struct respool *pool, const struct respool_extent *extents,
+		       unsigned int nr);
+unsigned int respool_alloc_bulk(struct respool *pool, unsigned int order, unsigned int nr,
+				void **blocks, gfp_t gfp);
+unsigned int respool_free_bulk(struct respool *pool, unsigned int nr, void **blocks);
+int respool_free_cleared(struct respool *pool, void *addr);
+int respool_set_watermark(struct respool *pool, unsigned long nr_pages);
+int respool_reserve_range(struct respool *pool, void *addr, unsigned long nr_pages);
+int respool_release_range(struct respool *pool, void *addr, unsigned long nr_pages);
+int respool_retire_page(struct respool *pool, void *addr);
 
 bool respool_contains(const struct respool *pool, const void *addr);
 phys_addr_t respool_virt_to_phys(const struct respool *pool, const void *addr);
