@@ -130,11 +130,17 @@ static const struct bench_allocator null_bytes = {
  */
 static inline u64 now(void)
 {
+	u64 ticks;
+
+	/* What is timed may neither begin early nor end late. */
+	rmb();
 #if defined(__x86_64__) || defined(__i386__)
-	return __builtin_ia32_rdtsc();
+	ticks = __builtin_ia32_rdtsc();
 #else
-	return ktime_get_ns();
+	ticks = ktime_get_ns();
 #endif
+	rmb();
+	return ticks;
 }
 
 /**
