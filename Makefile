@@ -8,7 +8,7 @@ export TRACES_DIR
 
 kernels := $(shell scripts/kernel list)
 
-.PHONY: all modules modules_install clean help demo check selftests host
+.PHONY: all modules modules_install clean help demo check bench selftests host
 
 all: modules
 
@@ -26,9 +26,11 @@ help:
 	@echo 'make modules_install  install them there'
 	@echo 'make demo             watch the module serve recorded workloads in a guest'
 	@echo 'make check            every test; TRACES_DIR=DIR replays the traces there too'
+	@echo 'make bench            compare with the allocators of the kernel; BENCH=quick'
+	@echo '                      for a first impression'
 	@echo 'make clean            remove what was built'
 	@echo
-	@echo 'demo and check install the Debian packages they lack (root or sudo).'
+	@echo 'demo, check and bench install the Debian packages they lack (root or sudo).'
 	@echo 'scripts/vm boots a guest by hand and needs these, which it makes itself:'
 	@echo 'make modules-KERNEL   the modules for one of: $(kernels)'
 	@echo 'make selftests        what runs in the guest'
@@ -42,6 +44,10 @@ demo:
 check:
 	scripts/install-deps check
 	scripts/check
+
+bench:
+	scripts/install-deps bench
+	scripts/bench $(or $(BENCH),full)
 
 modules-%:
 	scripts/build-modules $* build/modules/$*
