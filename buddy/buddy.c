@@ -317,7 +317,8 @@ static unsigned long take_small(struct respool_buddy *b, unsigned int order)
 	return (r << RESPOOL_REGION_ORDER) + ((unsigned long)(bit - region_base(order)) << order);
 }
 
-static inline void give_small(struct respool_buddy *b, unsigned long frame, unsigned int order)
+static __always_inline void give_small(struct respool_buddy *b, unsigned long frame,
+				       unsigned int order)
 {
 	unsigned long r = frame >> RESPOOL_REGION_ORDER;
 	unsigned int bit = region_base(order) + ((frame & (RESPOOL_REGION_PAGES - 1)) >> order);

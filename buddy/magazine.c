@@ -31,17 +31,22 @@ static void fill_empty(struct respool_magazines *m, struct respool_magazine *mag
 	raw_spin_unlock_irqrestore(m->lock, flags);
 }
 
-/* Move the @nr oldest blocks of a magazine into the core. */
+/*
+ * Move the @nr oldest blocks of a magazine into the core. Its youngest take
+ * their place: no block stays for long without being used or given back.
+ */
 static void drain(struct respool_magazines *m, struct respool_magazine *magazine,
 		  unsigned int order, unsigned int nr)
 {
+	unsigned int left = magazine->nr - nr, i;
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(m->lock, flags);
 	respool_buddy_free_batch(m->buddy, order, nr, magazine->page);
 	raw_spin_unlock_irqrestore(m->lock, flags);
-	magazine->nr -= nr;
-	memmove(magazine->page, magazine->page + nr, magazine->nr * sizeof(magazine->page[0]));
+	for (i = 0; i < nr && i < left; i++)
+		magazine->page[i] = magazine->page[max(left, nr) + i];
+	magazine->nr = left;
 }
 
 /*
@@ -52,7 +57,8 @@ static void drain(struct respool_magazines *m, struct respool_magazine *magazine
 unsigned long respool_magazine_refill(struct respool_magazines *m, unsigned int order,
 				      unsigned int tag)
 {
-		unsigned long page = RESPOOL_NO_PAGE;
+	unsigned long page = RESPOOL_NO_PAGE;
+	struct respool_magazine *magazine;
 	struct respool_cpu *cpu;
 
 	if (order >= RESPOOL_MAGAZINES)
@@ -60,9 +66,10 @@ unsigned long respool_magazine_refill(struct respool_magazines *m, unsigned int 
 	preempt_disable();
 	cpu = this_cpu_ptr(m->cpu);
 	if (respool_cpu_trylock(cpu)) {
-		fill_empty(m, &cpu->magazine[order], order);
-		if (cpu->magazine[order].nr)
-			page = respool_cpu_pop(m, cpu, order, tag);
+		magazine = &cpu->magazine[order];
+		fill_empty(m, magazine, order);
+		if (magazine->nr)
+			page = respool_cpu_pop(m, cpu, magazine, order, tag);
 		respool_cpu_unlock(cpu);
 	}
 	preempt_enable();
@@ -71,23 +78,26 @@ unsigned long respool_magazine_refill(struct respool_magazines *m, unsigned int 
 
 /*
  * Free into this CPU's magazine the block at @page as respool_magazine_push()
- * does, making room for it if the magazine is full.
+ * does, making room for it if the magazine is full. RESPOOL_ANY_ORDER is any.
  */
 bool respool_magazine_spill(struct respool_magazines *m, unsigned long page, unsigned int order)
 {
-	u8 state = READ_ONCE(m->state[page]);
-	unsigned int is = respool_magazine_order(state);
+	u8 *byte = m->state + page, state = READ_ONCE(*byte);
+	struct respool_magazine *magazine;
 	struct respool_cpu *cpu;
 	bool done = false;
 
-	if (is == RESPOOL_MAGAZINES || (order != RESPOOL_ANY_ORDER && order != is))
+	if (order == RESPOOL_ANY_ORDER)
+		order = state & RESPOOL_STATE_PAGE ? 0 : state;
+	if (!respool_magazine_takes(state, order))
 		return false;
 	preempt_disable();
 	cpu = this_cpu_ptr(m->cpu);
 	if (respool_cpu_trylock(cpu)) {
-		if (m->high[is] && cpu->magazine[is].nr == m->high[is])
-			drain(m, &cpu->magazine[is], is, m->drain[is]);
-		done = m->high[is] && respool_cpu_push(m, cpu, page, state, is);
+		magazine = &cpu->magazine[order];
+		if (m->high[order] && magazine->nr == m->high[order])
+			drain(m, magazine, order, m->drain[order]);
+		done = m->high[order] && respool_cpu_push(cpu, magazine, page, byte, state, order);
 		respool_cpu_unlock(cpu);
 	}
 	preempt_enable();

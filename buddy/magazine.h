@@ -10,6 +10,7 @@
 
 #include <linux/bitops.h>
 #include <linux/cache.h>
+#include <linux/compiler.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
 #include <linux/spinlock.h>
@@ -72,11 +73,21 @@ static inline void respool_cpu_unlock(struct respool_cpu *cpu)
 	__clear_bit_unlock(0, &cpu->lock);
 }
 
-/* The top of a magazine that is not empty becomes @tag's. */
-static inline unsigned long respool_cpu_pop(struct respool_magazines *m, struct respool_cpu *cpu,
-					    unsigned int order, unsigned int tag)
+static inline struct respool_magazine *respool_cpu_magazine(struct respool_cpu *cpu,
+							    unsigned int order)
 {
 	struct respool_magazine *magazine = &cpu->magazine[order];
+
+	/* Or the compiler forgets that it has this and computes it again for each use. */
+	OPTIMIZER_HIDE_VAR(magazine);
+	return magazine;
+}
+
+/* The top of a magazine that is not empty becomes @tag's. */
+static inline unsigned long respool_cpu_pop(struct respool_magazines *m, struct respool_cpu *cpu,
+					    struct respool_magazine *magazine, unsigned int order,
+					    unsigned int tag)
+{
 	unsigned long page = magazine->page[--magazine->nr];
 
 	respool_state_mark(m->state + page, order, tag);
@@ -85,15 +96,13 @@ static inline unsigned long respool_cpu_pop(struct respool_magazines *m, struct 
 }
 
 /*
- * The block at @page, whose state byte was @state, becomes the top of a
- * magazine that is not full. Of two who free one block, the one who changes
+ * The block at @page, whose first byte at @byte was @state, becomes the top of
+ * a magazine that is not full. Of two who free one block, the one who changes
  * the byte does; the other gets false.
  */
-static inline bool respool_cpu_push(struct respool_magazines *m, struct respool_cpu *cpu,
-				    unsigned long page, u8 state, unsigned int order)
+static inline bool respool_cpu_push(struct respool_cpu *cpu, struct respool_magazine *magazine,
+				    unsigned long page, u8 *byte, u8 state, unsigned int order)
 {
-	struct respool_magazine *magazine = &cpu->magazine[order];
-	u8 *byte = m->state + page;
 	u8 owner = order ? READ_ONCE(byte[1]) : state;
 
 	if (unlikely(!try_cmpxchg(byte, &state, RESPOOL_STATE_CACHED | order)))
@@ -111,6 +120,7 @@ static __always_inline unsigned long respool_magazine_pop(struct respool_magazin
 							  unsigned int order, unsigned int tag)
 {
 	unsigned long page = RESPOOL_NO_PAGE;
+	struct respool_magazine *magazine;
 	struct respool_cpu *cpu;
 
 	if (order >= RESPOOL_MAGAZINES)
@@ -118,42 +128,47 @@ static __always_inline unsigned long respool_magazine_pop(struct respool_magazin
 	preempt_disable();
 	cpu = this_cpu_ptr(m->cpu);
 	if (respool_cpu_trylock(cpu)) {
-		if (likely(cpu->magazine[order].nr))
-			page = respool_cpu_pop(m, cpu, order, tag);
+		magazine = respool_cpu_magazine(cpu, order);
+		if (likely(magazine->nr))
+			page = respool_cpu_pop(m, cpu, magazine, order, tag);
 		respool_cpu_unlock(cpu);
 	}
 	preempt_enable();
 	return page;
 }
 
-/* The order of a block of whom @state is the first byte, or RESPOOL_MAGAZINES: not for us. */
-static inline unsigned int respool_magazine_order(u8 state)
+/* Whether @state is the first byte of a block of @order that a magazine takes. */
+static inline bool respool_magazine_takes(u8 state, unsigned int order)
 {
-	if ((u8)(state - 1) < RESPOOL_MAGAZINES - 1)
-		return state;
-	return (state & 0xc0) == RESPOOL_STATE_PAGE ? 0 : RESPOOL_MAGAZINES;
+	if (!order)
+		return (state & 0xc0) == RESPOOL_STATE_PAGE;
+	return state == order && order < RESPOOL_MAGAZINES;
 }
 
 /*
  * Free into this CPU's magazine the block that starts at @page, a page of the
- * pool. False: it is full, or somebody is in it, or there is none for the
- * order, or no such block starts there; only the core can tell.
+ * pool, and is of @order, or @any. False: it is full, or somebody is in it, or
+ * there is none for the order, or no such block starts there; only the core
+ * can tell.
  */
 static __always_inline bool respool_magazine_push(struct respool_magazines *m, unsigned long page,
-						  unsigned int order)
+						  unsigned int order, bool any)
 {
-	u8 state = READ_ONCE(m->state[page]);
-	unsigned int is = respool_magazine_order(state);
+	u8 *byte = m->state + page, state = READ_ONCE(*byte);
+	struct respool_magazine *magazine;
 	struct respool_cpu *cpu;
 	bool done = false;
 
-	if (is == RESPOOL_MAGAZINES || (order != RESPOOL_ANY_ORDER && order != is))
+	if (any)
+		order = state & RESPOOL_STATE_PAGE ? 0 : state;
+	if (!respool_magazine_takes(state, order))
 		return false;
 	preempt_disable();
 	cpu = this_cpu_ptr(m->cpu);
 	if (respool_cpu_trylock(cpu)) {
-		if (likely(cpu->magazine[is].nr < m->high[is]))
-			done = respool_cpu_push(m, cpu, page, state, is);
+		magazine = respool_cpu_magazine(cpu, order);
+		if (likely(magazine->nr < m->high[order]))
+			done = respool_cpu_push(cpu, magazine, page, byte, state, order);
 		respool_cpu_unlock(cpu);
 	}
 	preempt_enable();

@@ -540,10 +540,11 @@ static noinline void *alloc_slow(struct respool *handle, unsigned int order,
  */
 void *respool_alloc_pages(struct respool *pool, unsigned int order, gfp_t gfp)
 {
-	unsigned long page = respool_magazine_pop(&pool->pool->magazines, order, pool->tag);
+	struct respool_pool *shared = pool->pool;
+	unsigned long page = respool_magazine_pop(&shared->magazines, order, pool->tag);
 
 	if (likely(page != RESPOOL_NO_PAGE))
-		return finish_alloc(pool->pool, page, 1UL << order, gfp);
+		return finish_alloc(shared, page, 1UL << order, gfp);
 	return alloc_slow(pool, order, order < RESPOOL_NR_ORDERS ? 1UL << order : ULONG_MAX, gfp,
 			  _RET_IP_);
 }
@@ -640,16 +641,19 @@ static noinline int free_slow(struct respool_pool *pool, void *addr, unsigned in
 	return error;
 }
 
-static __always_inline int free_block(struct respool_pool *pool, void *addr, unsigned int order)
+static __always_inline int free_block(struct respool_pool *pool, void *addr, unsigned int order,
+				      bool any)
 {
-	unsigned long offset = addr - pool->backing.vaddr;
+	unsigned long page = ror64(addr - pool->backing.vaddr, PAGE_SHIFT);
 
-	/* One comparison for both ends: what lies in front wraps around. */
-	if (likely(!offset_in_page(offset) && offset >> PAGE_SHIFT < pool->backing.nr_pages) &&
-	    likely(respool_magazine_push(&pool->magazines, offset >> PAGE_SHIFT, order))) {
+	/* One comparison for all: in front of the pool or inside a page, it is huge. */
+	if (likely(page < pool->backing.nr_pages) &&
+	    likely(respool_magazine_push(&pool->magazines, page, order, any))) {
 		respool_wake(pool);
 		return 0;
 	}
+	/* An order beyond all is wrong, never any. */
+	order = any ? RESPOOL_ANY_ORDER : min_t(unsigned int, order, RESPOOL_NR_ORDERS);
 	return free_slow(pool, addr, order, _RET_IP_);
 }
 
@@ -670,10 +674,7 @@ static __always_inline int free_block(struct respool_pool *pool, void *addr, uns
  */
 int respool_free_pages(struct respool *pool, void *addr, unsigned int order)
 {
-	/* No order is "any" here; one beyond all is just wrong. */
-	if (unlikely(order == RESPOOL_ANY_ORDER))
-		order--;
-	return free_block(pool->pool, addr, order);
+	return free_block(pool->pool, addr, order, false);
 }
 EXPORT_SYMBOL_GPL(respool_free_pages);
 
@@ -690,7 +691,7 @@ EXPORT_SYMBOL_GPL(respool_free_pages);
  */
 int respool_free_block(struct respool *pool, void *addr)
 {
-	return free_block(pool->pool, addr, RESPOOL_ANY_ORDER);
+	return free_block(pool->pool, addr, 0, true);
 }
 EXPORT_SYMBOL_GPL(respool_free_block);
 
