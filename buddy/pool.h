@@ -62,7 +62,7 @@ struct respool_pool {
 	struct dentry *debugfs_slabs;		/* I */
 	struct respool_magazines magazines;	/* its own locks */
 
-	raw_spinlock_t lock;
+	raw_spinlock_t lock ____cacheline_aligned_in_smp;
 	struct respool_buddy buddy;		/* L, but for state bytes: see buddy.h */
 	char broken[128];			/* L: what is; then the pool serves no more */
 
