@@ -63,6 +63,7 @@ STRUCTURE(validate, VALIDATE, respool_test_validate, .arg.validate.target = RESP
 STRUCTURE(misuse, MISUSE, respool_test_misuse,
 	  .arg.misuse = { .call = RESPOOL_TEST_CALL_FREE_PAGES,
 			  .mistake = RESPOOL_TEST_OUTSIDE });
+STRUCTURE(drain, DRAIN, respool_test_drain);
 
 FIXTURE_SETUP(structure)
 {
@@ -129,10 +130,10 @@ TEST_F(structure, at_a_bad_address_is_refused)
 
 	ASSERT_TRUE(map != MAP_FAILED);
 	ASSERT_EQ(0, mprotect(map + page, page, PROT_NONE));
-	memcpy(map + page - 8, self->arg, 8);
+	memcpy(map + page - 4, self->arg, 4);
 	EXPECT_EQ(-EFAULT, client_ioctl(self->fd, cmd, NULL));
 	EXPECT_EQ(-EFAULT, client_ioctl(self->fd, cmd, (void *)-4096L));
-	EXPECT_EQ(-EFAULT, client_ioctl(self->fd, cmd, map + page - 8));
+	EXPECT_EQ(-EFAULT, client_ioctl(self->fd, cmd, map + page - 4));
 	munmap(map, 2 * page);
 }
 
@@ -168,7 +169,7 @@ FIXTURE_SETUP(abi)
 	USE_POOLS(CLIENT_DEFAULT_POOLS);
 	self->fd = client_open("main", 4);
 	ASSERT_LE(0, self->fd);
-	self->before = pool_stats(self->fd);
+	self->before = settled_stats(self->fd);
 	ASSERT_EQ(0, client_slab(self->fd, "abi"));
 }
 
@@ -187,7 +188,7 @@ TEST_F(abi, unknown_numbers_and_types_are_no_ioctls)
 	struct respool_test_op op = OP(ALLOC_PAGES);
 	unsigned int nr;
 
-	for (nr = _IOC_NR(RESPOOL_TEST_IOC_MISUSE) + 1; nr < 256; nr++)
+	for (nr = _IOC_NR(RESPOOL_TEST_IOC_DRAIN) + 1; nr < 256; nr++)
 		EXPECT_EQ(-ENOTTY, client_ioctl(self->fd, IOC(nr, sizeof(op)), &op));
 	EXPECT_EQ(-ENOTTY, client_ioctl(self->fd, _IOWR(0xBD, 3, op), &op));
 	EXPECT_EQ(-ENOTTY, client_ioctl(self->fd, 0, &op));
@@ -200,6 +201,7 @@ TEST_F(abi, reserved_fields_must_be_zero)
 	struct respool_test_slab slab = { .name = "reserved", .__reserved = 1 };
 	struct respool_test_slab_stats stats = { .__reserved = 1 };
 	struct respool_test_misuse misuse = { .mistake = RESPOOL_TEST_OUTSIDE, .__reserved = 1 };
+	struct respool_test_drain drain = { .__reserved = 1 };
 	int fd = open_device();
 
 	ASSERT_LE(0, fd);
@@ -208,6 +210,7 @@ TEST_F(abi, reserved_fields_must_be_zero)
 	EXPECT_EQ(-EINVAL, client_ioctl(self->fd, RESPOOL_TEST_IOC_SLAB_CREATE, &slab));
 	EXPECT_EQ(-EINVAL, client_ioctl(self->fd, RESPOOL_TEST_IOC_SLAB_STATS, &stats));
 	EXPECT_EQ(-EINVAL, client_ioctl(self->fd, RESPOOL_TEST_IOC_MISUSE, &misuse));
+	EXPECT_EQ(-EINVAL, client_ioctl(self->fd, RESPOOL_TEST_IOC_DRAIN, &drain));
 	close(fd);
 }
 
@@ -245,6 +248,7 @@ TEST_F(abi, a_file_has_one_pool_and_needs_it_first)
 	struct respool_test_open open = { .name = "main", .nr_handles = 1 };
 	struct respool_test_pool_stats stats = {};
 	struct respool_test_slab slab = { .name = "early" };
+	struct respool_test_drain drain = {};
 	int fd = open_device();
 	char why[120];
 
@@ -252,6 +256,7 @@ TEST_F(abi, a_file_has_one_pool_and_needs_it_first)
 	EXPECT_EQ(-ENOENT, run(fd, OP(ALLOC_PAGES), NULL));
 	EXPECT_EQ(-ENOENT, client_ioctl(fd, RESPOOL_TEST_IOC_POOL_STATS, &stats));
 	EXPECT_EQ(-ENOENT, client_ioctl(fd, RESPOOL_TEST_IOC_SLAB_CREATE, &slab));
+	EXPECT_EQ(-ENOENT, client_ioctl(fd, RESPOOL_TEST_IOC_DRAIN, &drain));
 	EXPECT_EQ(-ENOENT, client_validate(fd, RESPOOL_TEST_POOL, why));
 	EXPECT_EQ(0, client_ioctl(fd, RESPOOL_TEST_IOC_OPEN, &open));
 	EXPECT_EQ(-EEXIST, client_ioctl(fd, RESPOOL_TEST_IOC_OPEN, &open));

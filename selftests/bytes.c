@@ -25,7 +25,7 @@ FIXTURE_SETUP(bytes)
 	USE_POOLS(CLIENT_DEFAULT_POOLS);
 	self->fd = client_open("main", NR_HANDLES);
 	ASSERT_LE(0, self->fd);
-	self->before = pool_stats(self->fd);
+	self->before = settled_stats(self->fd);
 	self->slab = client_slab(self->fd, "bytes");
 	ASSERT_EQ(0, self->slab);
 }
@@ -156,7 +156,7 @@ FIXTURE_SETUP(neighbours)
 	USE_POOLS(CLIENT_DEFAULT_POOLS);
 	self->fd = client_open("main", 8);
 	ASSERT_LE(0, self->fd);
-	self->empty = pool_stats(self->fd);
+	self->empty = settled_stats(self->fd);
 	self->slab = client_slab(self->fd, "neighbours");
 	ASSERT_EQ(0, self->slab);
 	for (i = 0; i < 5; i++)

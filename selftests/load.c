@@ -156,9 +156,9 @@ TEST_F(load, two_pools_of_one_name_are_refused)
 
 TEST_F(load, overlapping_regions_are_refused)
 {
-	EXPECT_REFUSED(-EINVAL, "one:4M@0x10000000,two:4M@0x10200000", "two", "0x10200000",
+	EXPECT_REFUSED(-EINVAL, "one:4M@0x10000000,two:4M@0x10200000", "two", "10200000",
 		       "overlap");
-	EXPECT_REFUSED(-EINVAL, "one:4M@0x10000000,two:4M@0x10000000", "two", "0x10000000",
+	EXPECT_REFUSED(-EINVAL, "one:4M@0x10000000,two:4M@0x10000000", "two", "10000000",
 		       "overlap");
 }
 

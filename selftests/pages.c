@@ -28,6 +28,11 @@ FIXTURE_VARIANT_ADD(pages, power_of_two)
 	.pools = CLIENT_DEFAULT_POOLS, .nr_pages = 16384,
 };
 
+FIXTURE_VARIANT_ADD(pages, without_caches)
+{
+	.pools = "main:64M/nocache", .nr_pages = 16384,
+};
+
 FIXTURE_VARIANT_ADD(pages, one_page)
 {
 	.pools = "main:4K", .nr_pages = 1,
@@ -67,7 +72,7 @@ FIXTURE_SETUP(pages)
 	ASSERT_EQ(PAGE, info.page_size);
 	self->nr_pages = info.pages;
 	self->max_order = info.max_order;
-	self->before = pool_stats(self->fd);
+	self->before = settled_stats(self->fd);
 	ASSERT_EQ(self->nr_pages, self->before.free_pages);
 }
 
@@ -237,7 +242,7 @@ TEST_F(pages, every_second_page_free_serves_order_zero_only)
 			ASSERT_EQ(0, run(self->fd, OP(FREE, .handle = i), NULL));
 			freed++;
 		}
-	stats = pool_stats(self->fd);
+	stats = settled_stats(self->fd);
 	EXPECT_EQ(freed, stats.free_pages);
 	EXPECT_EQ(freed, stats.order[0].free_blocks);
 	EXPECT_EQ(freed ? 0 : -1, stats.largest_free_order);

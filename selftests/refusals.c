@@ -34,7 +34,7 @@ FIXTURE_SETUP(refusals)
 	USE_POOLS(CLIENT_DEFAULT_POOLS);
 	self->fd = client_open("main", NR_HANDLES);
 	ASSERT_LE(0, self->fd);
-	self->empty = pool_stats(self->fd);
+	self->empty = settled_stats(self->fd);
 	self->mine = client_slab(self->fd, "mine");
 	self->others = client_slab(self->fd, "others");
 	ASSERT_EQ(0, self->mine);

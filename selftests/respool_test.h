@@ -191,6 +191,8 @@ struct respool_test_pool_stats {
 	__u64 cached_pages;
 	__u64 reserved_pages;
 	__u64 bad_pages;
+	__u64 clear_pages;
+	__u64 watermark_pages;
 	__u64 peak_allocated_pages;
 	__u64 free_regions;
 	__u64 regions;
@@ -308,6 +310,14 @@ struct respool_test_misuse {
 	__u32 __reserved;
 };
 
+/**
+ * struct respool_test_drain - DRAIN: empty the pool's per-CPU caches.
+ * @__reserved: in: zero
+ */
+struct respool_test_drain {
+	__u64 __reserved;
+};
+
 #define RESPOOL_TEST_IOC_MAGIC		0xBC
 
 #define RESPOOL_TEST_IOC_INFO \
@@ -328,5 +338,7 @@ struct respool_test_misuse {
 	_IOWR(RESPOOL_TEST_IOC_MAGIC, 7, struct respool_test_validate)
 #define RESPOOL_TEST_IOC_MISUSE \
 	_IOWR(RESPOOL_TEST_IOC_MAGIC, 8, struct respool_test_misuse)
+#define RESPOOL_TEST_IOC_DRAIN \
+	_IOWR(RESPOOL_TEST_IOC_MAGIC, 9, struct respool_test_drain)
 
 #endif /* RESPOOL_TEST_H */

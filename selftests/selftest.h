@@ -64,6 +64,16 @@ static inline struct respool_test_pool_stats pool_stats(int fd)
 	return stats;
 }
 
+/* The same with nothing left in per-CPU caches: all that is free has merged. */
+static inline struct respool_test_pool_stats settled_stats(int fd)
+{
+	struct respool_test_drain drain = {};
+
+	if (client_ioctl(fd, RESPOOL_TEST_IOC_DRAIN, &drain))
+		abort();
+	return pool_stats(fd);
+}
+
 static inline struct respool_test_slab_stats slab_stats(int fd, unsigned int slab)
 {
 	struct respool_test_slab_stats stats = { .slab = slab };
@@ -78,10 +88,11 @@ static inline struct respool_test_slab_stats slab_stats(int fd, unsigned int sla
  * free blocks. For teardowns, hence EXPECT: an assertion would tear down again.
  */
 #define EXPECT_EMPTY_AGAIN(fd, before) do {					\
-	struct respool_test_pool_stats __now = pool_stats(fd);			\
+	struct respool_test_pool_stats __now = settled_stats(fd);		\
 	unsigned int __order;							\
 										\
 	EXPECT_EQ(0, __now.allocated_pages);					\
+	EXPECT_EQ(0, __now.cached_pages);					\
 	EXPECT_EQ((before)->free_pages, __now.free_pages);			\
 	EXPECT_EQ((before)->largest_free_order, __now.largest_free_order);	\
 	for (__order = 0; __order < RESPOOL_TEST_NR_ORDERS; __order++)		\

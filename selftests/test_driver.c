@@ -674,6 +674,8 @@ static void copy_pool_stats(struct respool_test_pool_stats *to, const struct res
 	to->cached_pages = from->cached_pages;
 	to->reserved_pages = from->reserved_pages;
 	to->bad_pages = from->bad_pages;
+	to->clear_pages = from->clear_pages;
+	to->watermark_pages = from->watermark_pages;
 	to->peak_allocated_pages = from->peak_allocated_pages;
 	to->free_regions = from->free_regions;
 	to->regions = from->regions;
@@ -889,6 +891,18 @@ static int ioctl_misuse(struct test_file *file, void *arg)
 	return error;
 }
 
+static int ioctl_drain(struct test_file *file, void *arg)
+{
+	const struct respool_test_drain *drain = arg;
+
+	if (drain->__reserved)
+		return -EINVAL;
+	if (!file_pool(file))
+		return -ENOENT;
+	respool_drain(file->pool);
+	return 0;
+}
+
 /* @size: of the structure now; @min_size: of its first version. */
 static const struct ioctl_info {
 	int (*run)(struct test_file *file, void *arg);
@@ -912,6 +926,7 @@ static const struct ioctl_info {
 	IOCTL(SLAB_STATS, ioctl_slab_stats, respool_test_slab_stats, refusals),
 	IOCTL(VALIDATE, ioctl_validate, respool_test_validate, why),
 	IOCTL(MISUSE, ioctl_misuse, respool_test_misuse, __reserved),
+	IOCTL(DRAIN, ioctl_drain, respool_test_drain, __reserved),
 #undef IOCTL
 };
 
@@ -1009,10 +1024,11 @@ static int __init test_init(void)
 	BUILD_BUG_ON(sizeof(struct respool_test_slab) != 40);
 	BUILD_BUG_ON(sizeof(struct respool_test_op) != 56);
 	BUILD_BUG_ON(sizeof(struct respool_test_batch) != 32);
-	BUILD_BUG_ON(sizeof(struct respool_test_pool_stats) != 1504);
+	BUILD_BUG_ON(sizeof(struct respool_test_pool_stats) != 1520);
 	BUILD_BUG_ON(sizeof(struct respool_test_slab_stats) != 248);
 	BUILD_BUG_ON(sizeof(struct respool_test_validate) != 128);
 	BUILD_BUG_ON(sizeof(struct respool_test_misuse) != 32);
+	BUILD_BUG_ON(sizeof(struct respool_test_drain) != 8);
 
 	return misc_register(&test_device);
 }

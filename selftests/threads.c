@@ -45,7 +45,7 @@ FIXTURE_SETUP(threads)
 	USE_POOLS(CLIENT_DEFAULT_POOLS);
 	self->fd = client_open("main", NR_HANDLES);
 	ASSERT_LE(0, self->fd);
-	self->before = pool_stats(self->fd);
+	self->before = settled_stats(self->fd);
 	self->slab = client_slab(self->fd, "threads");
 	ASSERT_EQ(0, self->slab);
 	self->nr_threads = cpus < 4 ? 4 : cpus > MAX_THREADS ? MAX_THREADS : cpus;
