@@ -2,6 +2,7 @@
 /*
  * respool_bench.ko: those that serve bytes.
  */
+#include <linux/bits.h>
 #include <linux/device.h>
 #include <linux/dma-mapping.h>
 #include <linux/dmapool.h>
@@ -117,7 +118,7 @@ const struct bench_allocator bench_dma_pool = {
 
 /* genalloc in granules of 8 bytes */
 
-#define GEN_POOL_BASE	(1UL << 40)
+#define GEN_POOL_BASE	BIT(40)
 #define GRANULE_SHIFT	3
 
 static struct gen_pool *gen_pool;

@@ -14,6 +14,7 @@
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/sched.h>
+#include <linux/sizes.h>
 #include <linux/string.h>
 #include <linux/vmalloc.h>
 #include <linux/respool.h>
@@ -21,7 +22,7 @@
 #include "selftests/bench/bench.h"
 
 #define MAX_ARGS	16
-#define RESULTS_BYTES	(1UL << 20)
+#define RESULTS_BYTES	SZ_1M
 
 static char *pool = "main";
 module_param(pool, charp, 0444);
@@ -203,8 +204,9 @@ static void emit_result(const char *allocator, const struct bench_pattern *patte
 
 static void emit_header(void)
 {
-	emit("allocator pattern arg n alloc free pair alloc_p50 alloc_p99 alloc_p999 alloc_max "
-	     "free_p50 free_p99 free_p999 free_max failed free_regions\n");
+	emit("allocator pattern arg n alloc free pair");
+	emit(" alloc_p50 alloc_p99 alloc_p999 alloc_max free_p50 free_p99 free_p999 free_max");
+	emit(" failed free_regions\n");
 }
 
 /* The run */

@@ -6,6 +6,7 @@
  * the size of respool's. Nobody touches a block, since a pool without memory
  * must do as well.
  */
+#include <linux/bits.h>
 #include <linux/genalloc.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
@@ -58,7 +59,7 @@ const struct bench_allocator bench_alloc_pages = {
 
 /* genalloc, which wants addresses but never looks at what is there */
 
-#define GEN_POOL_BASE	(1UL << 40)
+#define GEN_POOL_BASE	BIT(40)
 
 static struct gen_pool *gen_pool;
 

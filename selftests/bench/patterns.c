@@ -128,18 +128,25 @@ static const struct bench_allocator null_bytes = {
  * The time stamp counter of x86 works in User-mode Linux too, whose own clock
  * is too coarse for a single call. Under QEMU's -icount it counts instructions.
  */
+static inline u64 read_clock(void)
+{
+#ifdef CONFIG_X86_64
+	u32 low, high;
+
+	asm volatile("rdtsc" : "=a" (low), "=d" (high));
+	return (u64)high << 32 | low;
+#else
+	return ktime_get_ns();
+#endif
+}
+
 static inline u64 now(void)
 {
 	u64 ticks;
 
-	/* What is timed may neither begin early nor end late. */
-	rmb();
-#if defined(__x86_64__) || defined(__i386__)
-	ticks = __builtin_ia32_rdtsc();
-#else
-	ticks = ktime_get_ns();
-#endif
-	rmb();
+	rmb();	/* nothing of what is timed may begin early ... */
+	ticks = read_clock();
+	rmb();	/* ... or end late */
 	return ticks;
 }
 
@@ -175,7 +182,7 @@ static inline u64 stop_clock(struct bench_job *job)
 {
 	u64 ticks = now() - job->start;
 
-	job->disturbed = jiffies != job->jiffies;
+	job->disturbed = time_after(jiffies, job->jiffies);
 	if (!job->allocator->sleeps)
 		local_irq_enable();
 	return ticks;
@@ -665,6 +672,10 @@ static u64 median_cost(const struct bench_job *job, unsigned int rounds, size_t 
 	return cost[rounds / 2];
 }
 
+static const struct bench_latency no_latency = {
+	BENCH_NONE, BENCH_NONE, BENCH_NONE, BENCH_NONE
+};
+
 static void distribution(const struct bench_job *job, struct bench_samples *samples,
 			 struct bench_latency *latency)
 {
@@ -672,7 +683,7 @@ static void distribution(const struct bench_job *job, struct bench_samples *samp
 	u64 last = samples->nr - 1;
 
 	if (!samples->nr) {
-		*latency = (struct bench_latency) { BENCH_NONE, BENCH_NONE, BENCH_NONE, BENCH_NONE };
+		*latency = no_latency;
 		return;
 	}
 	sort(ticks, samples->nr, sizeof(*ticks), compare_u32, NULL);
