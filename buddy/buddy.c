@@ -753,7 +753,8 @@ void respool_buddy_find(const struct respool_buddy *b, unsigned long page,
 	block->page = frame - b->lead;
 	block->order = respool_state_order(b->state[frame]);
 	block->nr_pages = pages_of(b, frame);
-	block->tag = owner_of(b, frame);
+	if (block->kind == RESPOOL_PAGE_ALLOCATED)
+		block->tag = owner_of(b, frame);
 }
 
 static void set_bits(u64 *map, unsigned int first, unsigned int nr)
@@ -1023,7 +1024,8 @@ static bool range_is_free(const struct respool_buddy *b, unsigned long frame, un
 
 	while (frame < end) {
 		respool_buddy_find(b, frame - b->lead, &block);
-		frame = frame_of(b, block.page) + block.nr_pages;
+		/* Damaged state bytes put a page in no block; get past it all the same. */
+		frame = max(frame + 1, frame_of(b, block.page) + block.nr_pages);
 		*resume = frame;
 		if (block.kind != RESPOOL_PAGE_FREE)
 			return false;

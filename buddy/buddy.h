@@ -86,7 +86,8 @@ struct respool_block {
  * @last: index of the last page that may be used
  * @top_down: the highest place that fits; else the lowest
  * @scan: where no aligned block of the next power of two is free, look at
- *	every block in the range for a row of free pages that is long enough
+ *	every block in the range for a row of free pages that is long enough,
+ *	and take the lowest
  */
 struct respool_fit {
 	unsigned long nr_pages;
@@ -152,7 +153,7 @@ struct respool_buddy {
 					/* 1..32: first page of a block of that order */
 #define RESPOOL_STATE_RESERVED	0x21	/* page set apart */
 #define RESPOOL_STATE_BAD	0x22	/* page out of service */
-#define RESPOOL_STATE_CACHED	0x30	/* | order 0..9: first page of a block in a magazine */
+#define RESPOOL_STATE_CACHED	0x30	/* | order 0..10: first page of a block in a magazine */
 #define RESPOOL_STATE_EXACT	0x40	/* | order 0..31: first part of an exact block */
 #define RESPOOL_STATE_PART	0x60	/* | order 0..31: a further part of one */
 #define RESPOOL_STATE_PAGE	0x80	/* | tag: block of one page */

@@ -126,7 +126,9 @@ EXPORT_SYMBOL_GPL(respool_alloc_request);
  * @pool: handle
  * @request: conditions; its nr_pages is not looked at
  *
- * Calls in the magazines first. The answer holds until the next allocation.
+ * Calls in the magazines first. The answer holds until the next allocation,
+ * and does not count that a range as long as the request needs no aligned
+ * block.
  *
  * Context: Any context except NMI. Takes the pool's lock with interrupts off;
  * with RESPOOL_SCAN for a time in proportion to the blocks in the range.
