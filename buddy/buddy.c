@@ -1033,7 +1033,7 @@ static bool range_is_free(const struct respool_buddy *b, unsigned long frame, un
 	return true;
 }
 
-/* First place in the range that has @nr_pages free pages, at the alignment. Linear in the blocks. */
+/* First place in the range with @nr_pages free pages, at the alignment. Linear in the blocks. */
 static unsigned long scan(const struct respool_buddy *b, unsigned long nr_pages,
 			  unsigned int align_order, unsigned long lo, unsigned long hi)
 {
@@ -1231,15 +1231,16 @@ static unsigned long count_free_bits(const struct respool_buddy *b, unsigned int
 static const char *check_region(const struct respool_buddy *b, unsigned long r)
 {
 	const struct respool_region_sum *sum = &b->sum[r];
-	int class = fls64(sum->orders) - 1;
-	unsigned int order;
+	unsigned int class = fls64(sum->orders) - 1, order;
+	bool in_class;
 
 	for (order = 0; order < RESPOOL_REGION_ORDER; order++) {
 		if (sum->free[order] != count_region_bits(b, r, order))
 			return "a region's sum differs from its free bits";
 		if (!sum->free[order] != !(sum->orders & 1U << order))
 			return "a region's orders differ from its free blocks";
-		if (summary_test(&b->region_class[order], r) == (class != (int)order))
+		in_class = summary_test(&b->region_class[order], r);
+		if (in_class ? order != class : order == class)
 			return "a region is not in the class of its largest free block";
 	}
 	return NULL;

@@ -413,9 +413,8 @@ static unsigned long alloc_core(struct respool *handle, unsigned long nr_pages, 
 	raw_spin_lock_irqsave(&pool->lock, flags);
 	if (respool_may_take(pool, nr_pages, gfp))
 		page = respool_buddy_alloc_exact(&pool->buddy, nr_pages, handle->tag);
-	if (page != RESPOOL_NO_PAGE) {
+	if (page != RESPOOL_NO_PAGE)
 		respool_charge(handle, nr_pages);
-	}
 	raw_spin_unlock_irqrestore(&pool->lock, flags);
 	return page;
 }
