@@ -48,7 +48,7 @@ MODULE_PARM_DESC(sizes, "Sizes of blocks in bytes, 8 to 65536 (default 16 to 409
 
 static unsigned int ops = 4096;
 module_param(ops, uint, 0444);
-MODULE_PARM_DESC(ops, "Calls of each kind in a round, 1 to 1000000 (default 4096)");
+MODULE_PARM_DESC(ops, "Calls of each kind in a round, 1 to 65536 (default 4096)");
 
 static unsigned int rounds = 5;
 module_param(rounds, uint, 0444);
@@ -140,7 +140,7 @@ static int check_parameters(void)
 	if (!error)
 		error = check_names("patterns", patterns, pattern_name, bench_nr_patterns);
 	if (!error)
-		error = check_range("ops", ops, 1, 1000000);
+		error = check_range("ops", ops, 1, 65536);
 	if (!error)
 		error = check_range("rounds", rounds, 1, 100);
 	for (i = 0; !error && i < nr_orders; i++)

@@ -527,6 +527,13 @@ static void aged_round(struct bench_job *job)
 		replace_one(job);
 }
 
+static int make_samples(struct bench_samples *samples, unsigned int size)
+{
+	samples->size = size;
+	samples->ticks = vcalloc(size, sizeof(*samples->ticks));
+	return samples->ticks ? 0 : -ENOMEM;
+}
+
 static int aged_setup(struct bench_job *job)
 {
 	u64 bytes = job->allocator->bytes ? BYTES_BUDGET : job->plan->bytes;
@@ -535,12 +542,17 @@ static int aged_setup(struct bench_job *job)
 	int error;
 
 	job->target_bytes = div_u64(bytes, 100) * job->pattern->param;
-	error = make_blocks(job, 2 * div_u64(job->target_bytes, mean));
+	error = make_blocks(job, 2 * div_u64(job->target_bytes, mean) + 1);
+	/* A round may free a little more than it allocates. */
+	if (!error)
+		error = make_samples(&job->alloc_samples, 2 * job->plan->rounds * job->n);
+	if (!error)
+		error = make_samples(&job->free_samples, 2 * job->plan->rounds * job->n);
 	if (error)
 		return error;
-	job->cost = &job->round[0];
-	while (take_one(job, random_arg(job)) && job->live_bytes < job->target_bytes)
-		;
+	while (job->nr_blocks < job->max_blocks && job->live_bytes < job->target_bytes)
+		if (!take_one(job, random_arg(job)))
+			break;
 	for (i = min(2 * job->nr_blocks, MAX_AGEING); i; i--)
 		replace_one(job);
 	return 0;
@@ -551,8 +563,11 @@ static int aged_setup(struct bench_job *job)
 static int frag_setup(struct bench_job *job)
 {
 	u64 pages = job->plan->bytes >> PAGE_SHIFT;
-	int error = make_blocks(job, div_u64(pages * 9, 10));
+	int error;
 
+	if (job->plan->bytes < SZ_2M || job->plan->bytes > SZ_2G)
+		return -ERANGE;
+	error = make_blocks(job, div_u64(pages * 9, 10));
 	if (error)
 		return error;
 	take(job, job->max_blocks);
@@ -578,7 +593,8 @@ static u64 count_free_regions(struct bench_job *job)
 	struct bench_block *b, *end = job->blocks + job->nr_blocks;
 	u64 share;
 
-	used = bitmap_zalloc(regions, GFP_KERNEL);
+	/* One more, for a pool that begins inside a region. */
+	used = bitmap_zalloc(regions + 1, GFP_KERNEL);
 	if (!used)
 		return BENCH_NONE;
 	for (b = job->blocks; b < end; b++)
@@ -587,9 +603,9 @@ static u64 count_free_regions(struct bench_job *job)
 	for (b = job->blocks; b < end; b++)
 		if (b->block)
 			__set_bit(job->allocator->address(b->block) / SZ_2M - first, used);
-	share = div64_u64((regions - bitmap_weight(used, regions)) * 1000, regions);
+	share = regions - min_t(u64, bitmap_weight(used, regions + 1), regions);
 	bitmap_free(used);
-	return share;
+	return div64_u64(share * 1000, regions);
 }
 
 static void frag_teardown(struct bench_job *job)
@@ -725,25 +741,14 @@ static void summarise(struct bench_job *job, unsigned int rounds, struct bench_r
 	result->free_regions = job->free_regions;
 }
 
-static int make_samples(struct bench_samples *samples, unsigned int size)
-{
-	samples->size = size;
-	samples->ticks = vcalloc(size, sizeof(*samples->ticks));
-	return samples->ticks ? 0 : -ENOMEM;
-}
-
 static int run(struct bench_job *job, struct bench_result *result)
 {
 	const struct bench_pattern *pattern = job->pattern;
 	unsigned int rounds = pattern->rounds ?: job->plan->rounds;
-	int error;
+	int error = 0;
 
-	/* A round of aged may free a little more than it allocates. */
-	error = make_samples(&job->alloc_samples, 2 * rounds * job->n);
-	if (!error)
-		error = make_samples(&job->free_samples, 2 * rounds * job->n);
 	job->cost = &job->round[0];
-	if (!error && pattern->setup)
+	if (pattern->setup)
 		error = pattern->setup(job);
 	if (!error) {
 		run_rounds(job, rounds);
