@@ -39,6 +39,7 @@ void buddy_twin_init(struct buddy_twin *t, unsigned long nr_pages, unsigned long
 	memset(t, 0, sizeof(*t));
 	t->nr_pages = nr_pages;
 	t->base_pfn = base_pfn;
+	t->pages[RESPOOL_PAGE_FREE] = nr_pages;
 	t->head = must_alloc(nr_pages * sizeof(*t->head));
 	memset(t->head, 0xff, nr_pages * sizeof(*t->head));
 	t->block = must_zalloc(nr_pages, sizeof(*t->block));
@@ -79,21 +80,65 @@ static void count_taken(struct buddy_twin *t, long first, long end, int k, bool 
 	}
 }
 
-static void count_block(struct buddy_twin *t, unsigned long page, unsigned long nr_pages,
-			bool take)
+/* Order of the largest aligned block that begins at @page and has at most @nr_pages. */
+static unsigned int part_at(const struct buddy_twin *t, unsigned long page,
+			    unsigned long nr_pages)
 {
+	unsigned int k = 0;
+
+	while (BIT(k + 1) <= nr_pages && !((t->base_pfn + page) & (BIT(k + 1) - 1)))
+		k++;
+	return k;
+}
+
+/* Count the aligned blocks that a row of pages is made of. */
+static void count_parts(struct buddy_twin *t, unsigned long page, unsigned long nr_pages,
+			long by)
+{
+	unsigned long end = page + nr_pages;
+	unsigned int k;
+
+	for (; page < end; page += BIT(k)) {
+		k = part_at(t, page, end - page);
+		t->allocated[k] += by;
+	}
+}
+
+static bool is_out(enum respool_page_kind kind)
+{
+	return kind == RESPOOL_PAGE_RESERVED || kind == RESPOOL_PAGE_BAD;
+}
+
+static void count_block(struct buddy_twin *t, unsigned long page, bool take)
+{
+	const struct twin_block *block = &t->block[page];
+	long by = take ? 1 : -1;
 	int k;
 
-	for (k = 0; k <= t->max_order; k++) {
-		count_taken(t, page, page + nr_pages, k, take);
-		if (nr_pages & BIT(k))
-			t->allocated[k] += take ? 1 : -1;
-	}
-	t->taken_pages += take ? nr_pages : -nr_pages;
+	for (k = 0; k <= t->max_order; k++)
+		count_taken(t, page, page + block->nr_pages, k, take);
+	if (!is_out(block->kind))
+		count_parts(t, page, block->nr_pages, by);
+	t->pages[block->kind] += by * block->nr_pages;
+	t->pages[RESPOOL_PAGE_FREE] -= by * block->nr_pages;
+}
+
+static void list_live(struct buddy_twin *t, unsigned long page)
+{
+	t->block[page].listed = t->nr_live;
+	t->live[t->nr_live++] = page;
+}
+
+static void unlist_live(struct buddy_twin *t, unsigned long page)
+{
+	unsigned long last = t->live[--t->nr_live];
+
+	t->live[t->block[page].listed] = last;
+	t->block[last].listed = t->block[page].listed;
 }
 
 void buddy_twin_take(struct buddy_twin *t, unsigned long page, unsigned long nr_pages,
-		     unsigned int order, unsigned int tag)
+		     enum respool_page_kind kind, unsigned int tag)
 {
 	unsigned long i;
 
@@ -106,23 +151,50 @@ void buddy_twin_take(struct buddy_twin *t, unsigned long page, unsigned long nr_
 			       t->head[i]);
 		t->head[i] = page;
 	}
-	t->block[page] = (struct twin_block){ nr_pages, order, tag, t->nr_live };
-	t->live[t->nr_live++] = page;
-	count_block(t, page, nr_pages, true);
+	t->block[page] = (struct twin_block){
+		.nr_pages = nr_pages,
+		.order = part_at(t, page, nr_pages),
+		.tag = tag,
+		.kind = kind,
+	};
+	if (kind == RESPOOL_PAGE_ALLOCATED)
+		list_live(t, page);
+	count_block(t, page, true);
 }
 
 void buddy_twin_give(struct buddy_twin *t, unsigned long page)
 {
 	struct twin_block *block = &t->block[page];
-	unsigned long last = t->live[--t->nr_live];
 	unsigned long i;
 
 	for (i = page; i < page + block->nr_pages; i++)
 		t->head[i] = TWIN_FREE;
-	count_block(t, page, block->nr_pages, false);
-	t->live[block->listed] = last;
-	t->block[last].listed = block->listed;
+	count_block(t, page, false);
+	if (block->kind == RESPOOL_PAGE_ALLOCATED)
+		unlist_live(t, page);
 	block->nr_pages = 0;
+}
+
+void buddy_twin_change(struct buddy_twin *t, unsigned long page, enum respool_page_kind kind,
+		       unsigned int tag)
+{
+	struct twin_block *block = &t->block[page];
+
+	t->pages[block->kind] -= block->nr_pages;
+	t->pages[kind] += block->nr_pages;
+	block->kind = kind;
+	block->tag = tag;
+	if (kind == RESPOOL_PAGE_ALLOCATED)
+		list_live(t, page);
+	else
+		unlist_live(t, page);
+}
+
+enum respool_page_kind buddy_twin_kind(const struct buddy_twin *t, unsigned long page)
+{
+	if (page >= t->nr_pages)
+		return RESPOOL_PAGE_OUTSIDE;
+	return t->head[page] == TWIN_FREE ? RESPOOL_PAGE_FREE : t->block[t->head[page]].kind;
 }
 
 static void find_free(const struct buddy_twin *t, unsigned long page,
@@ -133,7 +205,6 @@ static void find_free(const struct buddy_twin *t, unsigned long page,
 	while (k < t->max_order && inside(t, number_of(t, page, k + 1), k + 1) &&
 	       !t->taken[k + 1][number_of(t, page, k + 1)])
 		k++;
-	block->kind = RESPOOL_PAGE_FREE;
 	block->page = start_of(t, number_of(t, page, k), k);
 	block->nr_pages = BIT(k);
 	block->order = k;
@@ -142,19 +213,20 @@ static void find_free(const struct buddy_twin *t, unsigned long page,
 void buddy_twin_find(const struct buddy_twin *t, unsigned long page,
 		     struct respool_block *block)
 {
-	if (page >= t->nr_pages) {
-		block->kind = RESPOOL_PAGE_OUTSIDE;
-	} else if (t->head[page] == TWIN_FREE) {
-		find_free(t, page, block);
-	} else {
-		const struct twin_block *live = &t->block[t->head[page]];
+	const struct twin_block *taken;
 
-		block->kind = RESPOOL_PAGE_ALLOCATED;
-		block->page = t->head[page];
-		block->nr_pages = live->nr_pages;
-		block->order = live->order;
-		block->tag = live->tag;
+	block->kind = buddy_twin_kind(t, page);
+	if (block->kind == RESPOOL_PAGE_OUTSIDE)
+		return;
+	if (block->kind == RESPOOL_PAGE_FREE) {
+		find_free(t, page, block);
+		return;
 	}
+	taken = &t->block[t->head[page]];
+	block->page = t->head[page];
+	block->nr_pages = taken->nr_pages;
+	block->order = taken->order;
+	block->tag = taken->tag;
 }
 
 unsigned long buddy_twin_nr_free(const struct buddy_twin *t, unsigned int order)
@@ -169,4 +241,102 @@ int buddy_twin_largest_free_order(const struct buddy_twin *t)
 	while (k >= 0 && !t->whole[k])
 		k--;
 	return k;
+}
+
+/* Conditions */
+
+/* Free pages from @page on, up to but not including @end. */
+static unsigned long row_at(const struct buddy_twin *t, unsigned long page, unsigned long end)
+{
+	unsigned long i = page;
+
+	while (i < end && t->head[i] == TWIN_FREE)
+		i++;
+	return i - page;
+}
+
+/* First page from @page on whose frame number is a multiple of 2^@k. */
+static unsigned long align_page(const struct buddy_twin *t, unsigned long page, unsigned int k)
+{
+	return round_up(t->base_pfn + page, BIT(k)) - t->base_pfn;
+}
+
+/* First page of the lowest or highest free aligned block of order @k among @first..@last. */
+static unsigned long find_block(const struct buddy_twin *t, unsigned int k,
+				unsigned long first, unsigned long last, bool top_down)
+{
+	long page = align_page(t, first, k), step = BIT(k), blocks;
+
+	blocks = ((long)last + 1 - page) >> k;
+	if (top_down) {
+		page += (blocks - 1) * step;
+		step = -step;
+	}
+	for (; blocks > 0; blocks--, page += step)
+		if (!t->taken[k][number_of(t, page, k)])
+			return page;
+	return RESPOOL_NO_PAGE;
+}
+
+/* First of the lowest @nr_pages free pages in a row, aligned to order @k, among @first..@last. */
+static unsigned long find_row(const struct buddy_twin *t, unsigned long nr_pages, unsigned int k,
+			      unsigned long first, unsigned long last)
+{
+	unsigned long page = align_page(t, first, k), row;
+
+	while (page + nr_pages <= last + 1) {
+		row = row_at(t, page, page + nr_pages);
+		if (row == nr_pages)
+			return page;
+		page = align_page(t, page + row + 1, k);
+	}
+	return RESPOOL_NO_PAGE;
+}
+
+unsigned long buddy_twin_fit(const struct buddy_twin *t, const struct respool_fit *fit)
+{
+	unsigned long last = min(fit->last, t->nr_pages - 1), page = RESPOOL_NO_PAGE;
+	unsigned int max_order = t->max_order, k = fit->align_order;
+
+	if (!fit->nr_pages || k > max_order || fit->first > last ||
+	    fit->nr_pages > last - fit->first + 1)
+		return RESPOOL_NO_PAGE;
+	if (fit->nr_pages == last - fit->first + 1)
+		return find_row(t, fit->nr_pages, k, fit->first, last);
+	while (BIT(k) < fit->nr_pages)
+		k++;
+	if (k <= max_order)
+		page = find_block(t, k, fit->first, last, fit->top_down);
+	if (page == RESPOOL_NO_PAGE && fit->scan)
+		page = find_row(t, fit->nr_pages, fit->align_order, fit->first, last);
+	return page;
+}
+
+static unsigned long longest_row(const struct buddy_twin *t, unsigned int k,
+				 unsigned long first, unsigned long last)
+{
+	unsigned long page = align_page(t, first, k), longest = 0, row;
+
+	while (page <= last) {
+		row = row_at(t, page, last + 1);
+		longest = max(longest, row);
+		page = align_page(t, page + row + 1, k);
+	}
+	return longest;
+}
+
+unsigned long buddy_twin_largest_fit(const struct buddy_twin *t, const struct respool_fit *fit)
+{
+	unsigned long last = min(fit->last, t->nr_pages - 1);
+	int align, k;
+
+	if (fit->align_order > (unsigned int)t->max_order || fit->first > last)
+		return 0;
+	align = fit->align_order;
+	if (fit->scan)
+		return longest_row(t, align, fit->first, last);
+	for (k = t->max_order; k >= align; k--)
+		if (find_block(t, k, fit->first, last, false) != RESPOOL_NO_PAGE)
+			return BIT(k);
+	return 0;
 }

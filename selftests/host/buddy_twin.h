@@ -13,7 +13,8 @@ struct twin_block {
 	unsigned int nr_pages;	/* 0 if no block begins here */
 	unsigned int order;	/* of the block, or of the first part of an exact one */
 	unsigned int tag;
-	unsigned int listed;	/* where in live[] */
+	unsigned int listed;	/* where in live[], for a block that a client holds */
+	enum respool_page_kind kind;
 };
 
 struct buddy_twin {
@@ -23,9 +24,9 @@ struct buddy_twin {
 
 	u32 *head;			/* for each page, its block's first page or TWIN_FREE */
 	struct twin_block *block;	/* for each page, the block that begins there */
-	u32 *live;			/* first pages of all blocks, in no order */
+	u32 *live;			/* first pages of blocks that clients hold, in no order */
 	unsigned long nr_live;
-	unsigned long taken_pages;
+	unsigned long pages[RESPOOL_PAGE_OUTSIDE];	/* of each kind */
 
 	/*
 	 * taken[k][i]: taken pages of the i-th block of order k, blocks being
@@ -34,7 +35,7 @@ struct buddy_twin {
 	 */
 	u32 *taken[RESPOOL_BUDDY_ORDERS];
 	unsigned long whole[RESPOOL_BUDDY_ORDERS + 1];
-	unsigned long allocated[RESPOOL_BUDDY_ORDERS];	/* blocks, as the core counts */
+	unsigned long allocated[RESPOOL_BUDDY_ORDERS];	/* blocks and parts, cached ones too */
 };
 
 #define TWIN_FREE	(~0U)
@@ -42,9 +43,16 @@ struct buddy_twin {
 void buddy_twin_init(struct buddy_twin *t, unsigned long nr_pages, unsigned long base_pfn);
 void buddy_twin_exit(struct buddy_twin *t);
 
+/* A block of @kind, which is anything but free; pages out of service are blocks of one. */
 void buddy_twin_take(struct buddy_twin *t, unsigned long page, unsigned long nr_pages,
-		     unsigned int order, unsigned int tag);
+		     enum respool_page_kind kind, unsigned int tag);
 void buddy_twin_give(struct buddy_twin *t, unsigned long page);
+
+/* A block goes into a magazine or comes out of one. */
+void buddy_twin_change(struct buddy_twin *t, unsigned long page, enum respool_page_kind kind,
+		       unsigned int tag);
+
+enum respool_page_kind buddy_twin_kind(const struct buddy_twin *t, unsigned long page);
 
 /* What the core should say of @page. */
 void buddy_twin_find(const struct buddy_twin *t, unsigned long page,
@@ -54,5 +62,11 @@ void buddy_twin_find(const struct buddy_twin *t, unsigned long page,
 unsigned long buddy_twin_nr_free(const struct buddy_twin *t, unsigned int order);
 
 int buddy_twin_largest_free_order(const struct buddy_twin *t);
+
+/* Where respool_buddy_alloc_fit() must allocate, or RESPOOL_NO_PAGE. */
+unsigned long buddy_twin_fit(const struct buddy_twin *t, const struct respool_fit *fit);
+
+/* What respool_buddy_largest_fit() must say. */
+unsigned long buddy_twin_largest_fit(const struct buddy_twin *t, const struct respool_fit *fit);
 
 #endif /* RESPOOL_BUDDY_TWIN_H */
