@@ -485,20 +485,21 @@ static unsigned int batch_from_word(struct respool_buddy *b, unsigned long r, un
 	return got;
 }
 
-/* Cut one block into up to @nr of @order. */
+/* Cut one block into up to @nr of @order; small ones come from one region. */
 static unsigned int batch_from_block(struct respool_buddy *b, unsigned int order, unsigned int nr,
 				     u32 *pages)
 {
-	unsigned int whole = min_t(unsigned int, order + ilog2(nr), RESPOOL_REGION_ORDER - 1);
+	unsigned int whole = min_t(unsigned int, order + ilog2(nr), b->max_order), got = 0;
 	unsigned long frame, end;
-	unsigned int got = 0;
 
-	frame = take(b, max(whole, order));
-	while (frame == RESPOOL_NO_PAGE && whole-- > order)
-		frame = take(b, whole);
+	if (order < RESPOOL_REGION_ORDER)
+		whole = min_t(unsigned int, whole, RESPOOL_REGION_ORDER - 1);
+	frame = take(b, whole);
+	while (frame == RESPOOL_NO_PAGE && whole > order)
+		frame = take(b, --whole);
 	if (frame == RESPOOL_NO_PAGE)
 		return 0;
-	end = frame + (1UL << max(whole, order));
+	end = frame + (1UL << whole);
 	for (; frame < end; frame += 1UL << order)
 		got += cache_block(b, frame, order, &pages[got]);
 	return got;
