@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The little of the kernel that buddy/magazine.c stands on, made of threads:
+ * a thread is a CPU and stays one, nothing interrupts it, and it counts how
+ * often it takes the pool's lock. The compiler reads this before anything else.
+ */
+#ifndef RESPOOL_THREADS_KERNEL_H
+#define RESPOOL_THREADS_KERNEL_H
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "plain.h"
+
+#define MAX_CPUS	2
+
+extern __thread unsigned int this_cpu;		/* which this thread is */
+extern __thread unsigned long lock_holds;	/* by this thread so far */
+
+#define __percpu
+#define ____cacheline_aligned		__attribute__((aligned(64)))
+#ifndef __always_inline
+#define __always_inline			inline __attribute__((always_inline))
+#endif
+
+#define OPTIMIZER_HIDE_VAR(var)		asm("" : "+r" (var))
+#define clamp(val, lo, hi)		min(max(val, lo), hi)
+#define try_cmpxchg(p, old, new) \
+	__atomic_compare_exchange_n(p, old, new, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)
+
+#define preempt_disable()		do { } while (0)
+#define preempt_enable()		do { } while (0)
+#define in_task()			true
+#define cpu_relax()			__builtin_ia32_pause()
+
+#define num_possible_cpus()		((unsigned int)MAX_CPUS)
+#define for_each_possible_cpu(cpu)	for ((cpu) = 0; (cpu) < MAX_CPUS; (cpu)++)
+#define per_cpu_ptr(p, cpu)		(&(p)[cpu])
+#define this_cpu_ptr(p)			per_cpu_ptr(p, this_cpu)
+#define free_percpu(p)			free(p)
+
+#define alloc_percpu(type)						\
+({									\
+	void *all_cpus = aligned_alloc(64, MAX_CPUS * sizeof(type));	\
+									\
+	all_cpus ? memset(all_cpus, 0, MAX_CPUS * sizeof(type)) : NULL;	\
+})
+
+static inline bool test_and_set_bit_lock(unsigned int bit, unsigned long *word)
+{
+	return __atomic_fetch_or(word, BIT(bit), __ATOMIC_ACQUIRE) & BIT(bit);
+}
+
+static inline void __clear_bit_unlock(unsigned int bit, unsigned long *word)
+{
+	__atomic_store_n(word, *word & ~BIT(bit), __ATOMIC_RELEASE);
+}
+
+#define raw_spinlock_t			pthread_spinlock_t
+
+#define raw_spin_lock_irqsave(lock, flags)				\
+do {									\
+	(flags) = 0;							\
+	pthread_spin_lock(lock);					\
+	lock_holds++;							\
+} while (0)
+
+#define raw_spin_unlock_irqrestore(lock, flags)				\
+do {									\
+	(void)(flags);							\
+	pthread_spin_unlock(lock);					\
+} while (0)
+
+#endif /* RESPOOL_THREADS_KERNEL_H */
