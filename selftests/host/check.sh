@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run the oracles, the fuzzers and the mutants; TAP on standard output.
+# Run the oracles, the bound, the fuzzers and the mutants; TAP on standard output.
 #
 # usage: check.sh DIR STEPS SEED FUZZ_SECONDS
 #   DIR holds the programs; CLANG and HOST_CFLAGS built them.
@@ -53,6 +53,16 @@ oracle()
 	result $status "$1: $(steps_of "$1") random operations agree with the twin"
 }
 
+# In a hundredth of the steps, for such pools take their time to make.
+bound()
+{
+	log=$dir/buddy_bound.log
+	timeout 1800 "$dir/buddy_bound" --steps $((steps / 100)) --seed "$seed" >"$log" 2>&1
+	status=$?
+	grep '^# ' "$log"
+	result $status "buddy: no call does more work than its bound, in pools of up to 1 TiB"
+}
+
 fuzz()
 {
 	log=$dir/$1_fuzz.log
@@ -83,7 +93,7 @@ build_mutant()
 	# shellcheck disable=SC2086 # flags are words
 	$CLANG -no-pie $HOST_CFLAGS -w -I"$(dirname "$source")" -o "$dir/mutant/$1" \
 		"$dir/mutant/$1.c" "$dir/oracle/$1_oracle.o" "$dir/oracle/$1_episode.o" \
-		"$dir/oracle/$1_twin.o" "$dir/oracle/harness.o"
+		"$dir/oracle/$1_twin.o" "$dir/oracle/harness.o" "$dir/oracle/work.o"
 }
 
 # A difference, or a sanitizer's complaint, is status 1.
@@ -106,11 +116,12 @@ mutants()
 	done <"mutants/$1"
 }
 
-plan=0
+plan=1
 for core in $cores; do
 	plan=$((plan + 2 + $(grep -c -v '^#' "mutants/$core")))
 done
 echo "1..$plan"
+bound
 for core in $cores; do
 	oracle "$core"
 	fuzz "$core"
