@@ -166,6 +166,17 @@ u64 bench_ticks_per_us(void)
 	return div64_u64(ticks * 1000000, ktime_get_ns() - ns);
 }
 
+/* Nor may somebody wait for this CPU, or each preempt_enable() looks into it. */
+static void disable_interrupts(void)
+{
+	local_irq_disable();
+	while (need_resched()) {
+		local_irq_enable();
+		cond_resched();
+		local_irq_disable();
+	}
+}
+
 /*
  * While the clock runs nothing else does, so that a count of instructions
  * repeats. An allocator that sleeps has to live with interrupts.
@@ -173,7 +184,7 @@ u64 bench_ticks_per_us(void)
 static inline void start_clock(struct bench_job *job)
 {
 	if (!job->allocator->sleeps)
-		local_irq_disable();
+		disable_interrupts();
 	job->jiffies = jiffies;
 	job->start = now();
 }
