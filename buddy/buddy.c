@@ -1452,14 +1452,14 @@ size_t respool_buddy_footprint(unsigned long nr_pages, unsigned long base_pfn)
 
 /*
  * Make @b manage pages 0..@nr_pages - 1, all free, with its metadata in @mem,
- * respool_buddy_footprint() bytes aligned to 8. The page frame number of page
+ * respool_buddy_footprint() bytes aligned to 8, better to a cache line. The page frame number of page
  * 0 is @base_pfn: blocks are aligned to their size in page frame numbers.
  */
 int respool_buddy_init(struct respool_buddy *b, void *mem, unsigned long nr_pages,
 		       unsigned long base_pfn)
 {
 	unsigned int order;
-	u64 *next = mem;
+	u64 *next;
 
 	if (!nr_pages || nr_pages > 1ULL << (RESPOOL_BUDDY_ORDERS - 1))
 		return -EINVAL;
@@ -1472,6 +1472,9 @@ int respool_buddy_init(struct respool_buddy *b, void *mem, unsigned long nr_page
 	b->phase = phase_of(base_pfn, b->max_order);
 	b->nr_regions = regions_of(nr_pages, base_pfn);
 
+	/* First, so that 64 pages that begin together share a cache line and no other. */
+	b->state = mem;
+	next = (u64 *)(b->state + b->nr_regions * RESPOOL_REGION_PAGES);
 	b->region = (struct respool_region *)next;
 	next += b->nr_regions * RESPOOL_REGION_WORDS;
 	for (order = 0; order < RESPOOL_REGION_ORDER; order++)
@@ -1480,7 +1483,6 @@ int respool_buddy_init(struct respool_buddy *b, void *mem, unsigned long nr_page
 		next = summary_init(large_of(b, order), next,
 				    large_bits(b->phase, b->nr_regions, order));
 	b->sum = (struct respool_region_sum *)next;
-	b->state = (u8 *)(b->sum + b->nr_regions);
 
 	give_range(b, b->lead, b->lead + nr_pages);
 	b->free_pages = nr_pages;

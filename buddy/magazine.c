@@ -214,12 +214,23 @@ static unsigned int high_of(const struct respool_buddy *buddy, unsigned int orde
 	return min_t(unsigned long, size, buddy->nr_pages / part / num_possible_cpus() >> order);
 }
 
-/* Blocks moved at a time, out of @most: few where many would break up regions. */
-static unsigned int batch_of(unsigned int high, unsigned int order, unsigned int most)
+/* Blocks taken at a time: few where many would break up regions. */
+static unsigned int refill_of(unsigned int high, unsigned int order)
 {
-	if (order > 3)
-		most = order < RESPOOL_REGION_ORDER ? max(128U >> order, 1U) : 8;
-	return clamp(high / 2, 1U, most);
+	unsigned int most;
+
+	if (order <= 3)
+		most = RESPOOL_MAGAZINE_REFILL >> order;
+	else if (order < RESPOOL_REGION_ORDER)
+		most = max(128U >> order, 1U);
+	else
+		most = 8;
+	return min(high, most);
+}
+
+static unsigned int drain_of(unsigned int high)
+{
+	return clamp(high / 2, 1U, (unsigned int)RESPOOL_MAGAZINE_DRAIN);
 }
 
 /* Magazines for @buddy, which @lock guards; or, unless @on, none that hold anything. */
@@ -236,8 +247,8 @@ int respool_magazines_init(struct respool_magazines *m, struct respool_buddy *bu
 	m->lock = lock;
 	for (order = 0; order < RESPOOL_MAGAZINES; order++) {
 		m->high[order] = on ? high_of(buddy, order) : 0;
-		m->refill[order] = batch_of(m->high[order], order, RESPOOL_MAGAZINE_REFILL);
-		m->drain[order] = batch_of(m->high[order], order, RESPOOL_MAGAZINE_DRAIN);
+		m->refill[order] = refill_of(m->high[order], order);
+		m->drain[order] = drain_of(m->high[order]);
 	}
 	return 0;
 }
