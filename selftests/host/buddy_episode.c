@@ -116,8 +116,7 @@ static void compare_block(const struct respool_block *core, const struct respool
 	expect_equal("first page", core->page, twin->page);
 	expect_equal("pages", core->nr_pages, twin->nr_pages);
 	expect_equal("order", core->order, twin->order);
-	if (twin->kind == RESPOOL_PAGE_ALLOCATED)
-		expect_equal("tag", core->tag, twin->tag);
+	expect_equal("tag", core->tag, twin->tag);
 }
 
 static void compare_find(const struct episode *e, unsigned long page)

@@ -208,6 +208,7 @@ static void find_free(const struct buddy_twin *t, unsigned long page,
 	block->page = start_of(t, number_of(t, page, k), k);
 	block->nr_pages = BIT(k);
 	block->order = k;
+	block->tag = 0;
 }
 
 void buddy_twin_find(const struct buddy_twin *t, unsigned long page,
