@@ -31,6 +31,9 @@ extern __thread unsigned long lock_holds;	/* by this thread so far */
 #define preempt_disable()		do { } while (0)
 #define preempt_enable()		do { } while (0)
 #define in_task()			true
+#define in_interrupt()			false
+#define irqs_disabled()			false
+#define might_sleep()			do { } while (0)
 #define cpu_relax()			__builtin_ia32_pause()
 
 #define num_possible_cpus()		((unsigned int)MAX_CPUS)
