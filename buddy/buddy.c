@@ -520,11 +520,10 @@ static unsigned int batch_once(struct respool_buddy *b, unsigned int order, unsi
 }
 
 /*
- * Take up to @nr blocks of @order for a magazine, or none if that could go below
- * the watermark: as many as share a word, or
- * one larger block cut up, at a time, and a bounded number of times. Returns
- * how many, their first pages in @pages; they count as allocated and are
- * marked as cached.
+ * Take up to @nr blocks of @order for a magazine, or none if that could go
+ * below the watermark: as many as share a word, or one larger block cut up, at
+ * a time, and a bounded number of times. Returns how many, their first pages in
+ * @pages; they count as allocated and are marked as cached.
  */
 unsigned int respool_buddy_alloc_batch(struct respool_buddy *b, unsigned int order,
 				       unsigned int nr, u32 *pages)
@@ -581,7 +580,8 @@ static bool part_follows(const struct respool_buddy *b, unsigned long frame)
 /* Two pages of an exact block, a part each: the second has no room but for the owner. */
 static bool is_odd_pair(const struct respool_buddy *b, unsigned long head)
 {
-	return b->state[head] == RESPOOL_STATE_EXACT && b->state[head + 1] >= RESPOOL_STATE_OWNER;
+	return b->state[head] == RESPOOL_STATE_EXACT && head + 1 < b->lead + b->nr_pages &&
+	       b->state[head + 1] >= RESPOOL_STATE_OWNER;
 }
 
 static unsigned int owner_of(const struct respool_buddy *b, unsigned long head)
@@ -1128,12 +1128,12 @@ unsigned long respool_buddy_largest_fit(const struct respool_buddy *b,
 		return 0;
 	if (fit->scan)
 		return longest_row(b, fit, lo, hi);
-	for (order = respool_buddy_largest_free_order(b); order >= 0; order--) {
-		s.order = max_t(unsigned int, order, fit->align_order);
+	for (order = respool_buddy_largest_free_order(b); order >= (int)fit->align_order; order--) {
+		s.order = order;
 		s.lo = lo;
 		s.hi = hi;
 		if (search(b, &s))
-			return 1UL << s.order;
+			return 1UL << order;
 	}
 	return 0;
 }
@@ -1284,6 +1284,8 @@ static const char *check_free(const struct respool_buddy *b, unsigned long frame
 	unsigned long place = place_of(b, frame), i;
 	unsigned int k;
 
+	if (1UL << order > b->lead + b->nr_pages - frame)
+		return "a block reaches beyond the pool";
 	for (k = order + 1; k <= b->max_order; k++)
 		if (block_is_free(b, place, k))
 			return "a page is free at two orders";
@@ -1314,6 +1316,8 @@ static const char *check_allocated(const struct respool_buddy *b, unsigned long 
 
 	if (order > b->max_order || place_of(b, frame) & ((1UL << order) - 1))
 		return "a block is not aligned to its size";
+	if (1UL << order > b->lead + b->nr_pages - frame)
+		return "a block reaches beyond the pool";
 	if (order && respool_state_is_head(state) && b->state[frame + 1] < RESPOOL_STATE_OWNER)
 		return "a block names no owner";
 	for (i = 1; i < 1UL << order; i++)
@@ -1351,8 +1355,10 @@ static const char *check_taken(const struct respool_buddy *b, unsigned long fram
 
 	census->reserved += state == RESPOOL_STATE_RESERVED;
 	census->bad += state == RESPOOL_STATE_BAD;
-	if (respool_state_is_out(state))
+	if (respool_state_is_out(state)) {
+		census->in_row = false;
 		return NULL;
+	}
 	if (respool_state_is_part(state) && !census->in_row)
 		return "a part stands without the part before it";
 	census->in_row = respool_state_is_part(state) || respool_state_is_exact(state);
@@ -1452,8 +1458,9 @@ size_t respool_buddy_footprint(unsigned long nr_pages, unsigned long base_pfn)
 
 /*
  * Make @b manage pages 0..@nr_pages - 1, all free, with its metadata in @mem,
- * respool_buddy_footprint() bytes aligned to 8, better to a cache line. The page frame number of page
- * 0 is @base_pfn: blocks are aligned to their size in page frame numbers.
+ * respool_buddy_footprint() bytes aligned to 8, better to a cache line. The
+ * page frame number of page 0 is @base_pfn: blocks are aligned to their size in
+ * page frame numbers.
  */
 int respool_buddy_init(struct respool_buddy *b, void *mem, unsigned long nr_pages,
 		       unsigned long base_pfn)

@@ -3,13 +3,15 @@
  * Per-CPU magazines in front of the core: blocks that are allocated as far as
  * the core knows and free as far as anybody else does.
  *
- * A CPU's magazines are locked by a bit that is only ever tried, except by
- * tasks that drain or count, which may wait for it: its holder runs with
- * preemption off, holds no lock but possibly the pool's, and never waits for
- * another CPU's bit. An interrupt must not wait, for it may have interrupted
- * the holder.
+ * A CPU's magazines are locked by a bit that allocation and free only try.
+ * Draining and counting may have to wait for it. Its holder runs with
+ * preemption off but with interrupts on, and one of them may want a lock that
+ * the waiter holds. So only a task with interrupts and softirqs on, which
+ * cannot hold such a lock, waits until it is free; others give up after a
+ * while. Who holds several bits took them in the order of the CPUs.
  */
 #include <linux/cpumask.h>
+#include <linux/irqflags.h>
 #include <linux/preempt.h>
 #include <linux/processor.h>
 #include <linux/sched.h>
@@ -106,54 +108,66 @@ bool respool_magazine_spill(struct respool_magazines *m, unsigned long page, uns
 
 /* Draining and counting */
 
-/* Take @cpu's bit, preemption being off; wait for it where that is allowed. */
-static bool lock_other(struct respool_cpu *cpu)
+/* How often a bit is tried where it must not be waited for: some microseconds. */
+#define MAX_TRIES	1000
+
+/* Take @cpu's bit. Task context, interrupts and softirqs on, but preemption off. */
+static void wait_for(struct respool_cpu *cpu)
 {
-	while (!respool_cpu_trylock(cpu)) {
-		if (!in_task())
-			return false;
+	while (!respool_cpu_trylock(cpu))
 		cpu_relax();
-	}
-	return true;
 }
 
-static unsigned int drain_all(struct respool_magazines *m, struct respool_cpu *cpu)
+/* Take @cpu's bit in any context, preemption being off; false after a while in vain. */
+static bool try_for_a_while(struct respool_cpu *cpu)
+{
+	unsigned int tries;
+
+	if (!in_interrupt() && !irqs_disabled()) {
+		wait_for(cpu);
+		return true;
+	}
+	for (tries = 0; tries < MAX_TRIES; tries++) {
+		if (respool_cpu_trylock(cpu))
+			return true;
+		cpu_relax();
+	}
+	return false;
+}
+
+static void drain_all(struct respool_magazines *m, struct respool_cpu *cpu)
 {
 	struct respool_magazine *magazine;
-	unsigned int drained = 0, nr;
-	unsigned int order;
+	unsigned int order, nr;
 
 	for (order = 0; order < RESPOOL_MAGAZINES; order++) {
 		magazine = &cpu->magazine[order];
 		while (magazine->nr) {
 			nr = min_t(u32, magazine->nr, RESPOOL_MAGAZINE_DRAIN);
 			drain(m, magazine, order, nr);
-			drained += nr;
 		}
 	}
-	return drained;
 }
 
 /*
- * Empty every CPU's magazines into the core and tell how many blocks that
- * were. Sends no interrupt. In an interrupt, those of a CPU that is using them
- * at this moment are left alone.
+ * Empty every CPU's magazines into the core. Sends no interrupt. With
+ * interrupts or softirqs off, those of a CPU that does not leave them for a
+ * while are passed over.
  */
-unsigned int respool_magazines_drain(struct respool_magazines *m)
+void respool_magazines_drain(struct respool_magazines *m)
 {
-	unsigned int drained = 0, i;
 	struct respool_cpu *cpu;
+	unsigned int i;
 
-	preempt_disable();
 	for_each_possible_cpu(i) {
 		cpu = per_cpu_ptr(m->cpu, i);
-		if (lock_other(cpu)) {
-			drained += drain_all(m, cpu);
+		preempt_disable();
+		if (try_for_a_while(cpu)) {
+			drain_all(m, cpu);
 			respool_cpu_unlock(cpu);
 		}
+		preempt_enable();
 	}
-	preempt_enable();
-	return drained;
 }
 
 /* Empty the magazines of a CPU that went away. Task context. */
@@ -162,7 +176,7 @@ void respool_magazines_drain_cpu(struct respool_magazines *m, unsigned int i)
 	struct respool_cpu *cpu = per_cpu_ptr(m->cpu, i);
 
 	preempt_disable();
-	lock_other(cpu);
+	wait_for(cpu);
 	drain_all(m, cpu);
 	respool_cpu_unlock(cpu);
 	preempt_enable();
@@ -173,9 +187,10 @@ void respool_magazines_lock(struct respool_magazines *m)
 {
 	unsigned int i;
 
+	might_sleep();
 	preempt_disable();
 	for_each_possible_cpu(i)
-		lock_other(per_cpu_ptr(m->cpu, i));
+		wait_for(per_cpu_ptr(m->cpu, i));
 }
 
 void respool_magazines_unlock(struct respool_magazines *m)
@@ -202,13 +217,14 @@ void respool_magazines_shut(struct respool_magazines *m)
 /* Life */
 
 /*
- * What one CPU may keep of one order: a sixty-fourth of the pool, shared by all
- * CPUs, for the orders of small blocks; an eighth for those of which a pool
- * has few. Nothing is lost by it: magazines are drained before a request fails.
+ * What one CPU may keep of one order: a sixty-fourth of the pool shared by all
+ * CPUs, a sixteenth of whole regions, of which a pool has few; a quarter of
+ * the pool in all. Nothing is lost by it: magazines are drained before a
+ * request fails.
  */
 static unsigned int high_of(const struct respool_buddy *buddy, unsigned int order)
 {
-	unsigned int part = order <= 3 ? 64 : 8;
+	unsigned int part = order < RESPOOL_REGION_ORDER ? 64 : 16;
 	unsigned int size = order <= 3 ? RESPOOL_MAGAZINE_SIZE : 16;
 
 	return min_t(unsigned long, size, buddy->nr_pages / part / num_possible_cpus() >> order);

@@ -35,11 +35,11 @@ struct respool_magazine {
 };
 
 /*
- * One CPU's share of a pool. All of it is under bit 0 of @lock, a trylock that
- * is never waited for on the way of an allocation or a free: who finds it
- * taken (an interrupt that came in between, or a drain from another CPU) goes
- * to the pool instead. Being a bit in memory it works on uniprocessor kernels,
- * too, where a spinlock's trylock always succeeds.
+ * One CPU's share of a pool. All of it is under bit 0 of @lock, which is only
+ * tried on the way of an allocation or a free: who finds it taken (an interrupt
+ * that came in between, or a drain from another CPU) goes to the pool instead.
+ * Being a bit in memory it works on uniprocessor kernels, too, where a
+ * spinlock's trylock always succeeds.
  */
 struct respool_cpu {
 	unsigned long lock;
@@ -105,12 +105,12 @@ static inline unsigned long respool_cpu_pop(struct respool_magazines *m, struct 
 static inline bool respool_cpu_push(struct respool_cpu *cpu, struct respool_magazine *magazine,
 				    unsigned long page, u8 *byte, u8 state, unsigned int order)
 {
-	u8 owner = order ? READ_ONCE(byte[1]) : state;
-
 	if (unlikely(!try_cmpxchg(byte, &state, RESPOOL_STATE_CACHED | order)))
 		return false;
+	if (order)
+		state = byte[1];	/* the owner; ours alone to read by now */
 	magazine->page[magazine->nr++] = page;
-	cpu->frees[order][owner & RESPOOL_STATE_TAG_MASK]++;
+	cpu->frees[order][state & RESPOOL_STATE_TAG_MASK]++;
 	return true;
 }
 
@@ -181,7 +181,7 @@ unsigned long respool_magazine_refill(struct respool_magazines *m, unsigned int 
 				      unsigned int tag);
 bool respool_magazine_spill(struct respool_magazines *m, unsigned long page, unsigned int order);
 
-unsigned int respool_magazines_drain(struct respool_magazines *m);
+void respool_magazines_drain(struct respool_magazines *m);
 void respool_magazines_drain_cpu(struct respool_magazines *m, unsigned int cpu);
 
 void respool_magazines_lock(struct respool_magazines *m);

@@ -441,12 +441,15 @@ unsigned long respool_try_alloc(struct respool *handle, unsigned long nr_pages, 
 	struct respool_magazines *magazines = &handle->pool->magazines;
 	unsigned long page = RESPOOL_NO_PAGE;
 
-	if (is_power_of_2(nr_pages))
+	/* While a task waits for pages, nobody stores them up. */
+	if (is_power_of_2(nr_pages) && !atomic_read(&handle->pool->waiters))
 		page = respool_magazine_refill(magazines, ilog2(nr_pages), handle->tag);
 	if (page == RESPOOL_NO_PAGE)
 		page = alloc_core(handle, nr_pages, gfp);
-	if (page == RESPOOL_NO_PAGE && respool_magazines_drain(magazines))
+	if (page == RESPOOL_NO_PAGE) {
+		respool_magazines_drain(magazines);
 		page = alloc_core(handle, nr_pages, gfp);
+	}
 	return page;
 }
 
@@ -467,11 +470,13 @@ static void zero_block(struct respool_pool *pool, unsigned long page, unsigned l
 			memset(addr + (i << PAGE_SHIFT), 0, PAGE_SIZE);
 }
 
-/* Its user may write to it from now on, so none of its pages is known to be zero. */
-static void forget_clear(struct respool_pool *pool, unsigned long page, unsigned long nr_pages)
+/* Somebody may write to these pages from now on: none is known to be zero. */
+void respool_forget_clear(struct respool_pool *pool, unsigned long page, unsigned long nr_pages)
 {
 	unsigned long end = page + nr_pages, word, mask;
 
+	if (!atomic_long_read(&pool->clear_pages))
+		return;
 	for (; page < end; page = (word + 1) * BITS_PER_LONG) {
 		word = page / BITS_PER_LONG;
 		mask = BITMAP_FIRST_WORD_MASK(page);
@@ -489,8 +494,7 @@ noinline void *respool_prepare(struct respool_pool *pool, unsigned long page,
 {
 	if (gfp & __GFP_ZERO)
 		zero_block(pool, page, nr_pages);
-	if (atomic_long_read(&pool->clear_pages))
-		forget_clear(pool, page, nr_pages);
+	respool_forget_clear(pool, page, nr_pages);
 	return respool_page_addr(pool, page);
 }
 
@@ -529,9 +533,10 @@ static noinline void *alloc_slow(struct respool *handle, unsigned int order,
  * respool_free_pages() or respool_free_block(), through any handle.
  *
  * Fails only if no naturally aligned block of that size is free. The work is
- * bounded by the number of orders, whatever the pool's size and history. The
- * algorithm is the binary buddy system: Knowlton 1965; Knuth, TAOCP vol. 1,
- * 2.5.
+ * bounded, whatever the pool's size and history: at most one refill of a
+ * magazine, a split for each order; and before a request fails, one drain of
+ * each possible CPU's magazines, up to a few hundred blocks each. The algorithm
+ * is the binary buddy system: Knowlton 1965; Knuth, TAOCP vol. 1, 2.5.
  *
  * Context: Any context except NMI. Takes the pool's lock with interrupts off.
  * Never sleeps.
@@ -701,8 +706,9 @@ EXPORT_SYMBOL_GPL(respool_free_block);
  * Free blocks merge as far as they can. Nothing depends on this being called:
  * an allocation that would fail does it itself. Sends no interrupts.
  *
- * Context: Any context except NMI; in an interrupt, a CPU that is using its
- * magazines at that moment is passed over. Takes the pool's lock many times.
+ * Context: Any context except NMI; with interrupts or softirqs off, a CPU that
+ * does not leave its magazines within some microseconds is passed over. Takes
+ * the pool's lock many times.
  */
 void respool_drain(struct respool *pool)
 {
@@ -841,13 +847,15 @@ static bool find_broken(struct respool_pool *pool)
 int respool_pool_validate(struct respool_pool *pool, char *why, size_t len)
 {
 	unsigned long flags = freeze(pool);
-	bool found = find_broken(pool);
+	bool found = find_broken(pool), broken = *pool->broken;
 
-	strscpy(why, *pool->broken ? pool->broken : "ok", len);
 	thaw(pool, flags);
+	/* What is broken stays what it is. */
+	if (len)
+		strscpy(why, broken ? pool->broken : "ok", len);
 	if (found)
-		pr_err("pool %s: out of service: %s\n", pool->spec.name, why);
-	return strcmp(why, "ok") ? -EUCLEAN : 0;
+		pr_err("pool %s: out of service: %s\n", pool->spec.name, pool->broken);
+	return broken ? -EUCLEAN : 0;
 }
 
 /**

@@ -42,7 +42,7 @@ struct respool_account {
  * Locks, in the order they are taken:
  *   accounts_lock (pool.c)	mutex: which handles exist
  *   slab->lock (slab/slab.c)
- *   magazines (magazine.c)	a bit for each CPU, only tried; tasks may wait
+ *   magazines (magazine.c)	a bit for each CPU, only tried on hot paths
  *   pool->lock			raw, interrupts off: everything marked L
  *
  * I: set before the pool can be found, then constant.  L: pool->lock.
@@ -152,6 +152,7 @@ static inline void respool_wake(struct respool_pool *pool)
 unsigned long respool_try_alloc(struct respool *handle, unsigned long nr_pages, gfp_t gfp);
 void *respool_prepare(struct respool_pool *pool, unsigned long page, unsigned long nr_pages,
 		      gfp_t gfp);
+void respool_forget_clear(struct respool_pool *pool, unsigned long page, unsigned long nr_pages);
 void respool_count_failed(struct respool_pool *pool, unsigned long nr_pages);
 
 struct respool_pool *respool_pool_create(const struct respool_spec *spec);

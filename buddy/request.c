@@ -20,7 +20,7 @@
 /* Index of the first page at or above @phys; beyond the pool if there is none. */
 static unsigned long first_page(const struct respool_backing *backing, phys_addr_t phys)
 {
-	return phys <= backing->base ? 0 : PFN_UP(phys - backing->base);
+	return phys <= backing->base ? 0 : PHYS_PFN(phys - backing->base - 1) + 1;
 }
 
 /* Index one past the last page that ends at or below @phys. */
@@ -70,11 +70,13 @@ static unsigned long alloc_fit(struct respool *handle, const struct respool_fit 
 	return page;
 }
 
-static enum respool_refusal refusal_of(const struct respool_request *request, int error)
+static enum respool_refusal refusal_of(const struct respool_request *request)
 {
 	if (!request->nr_pages)
 		return RESPOOL_ZERO_SIZE;
-	return error == -EINVAL ? RESPOOL_BAD_ALIGN : RESPOOL_TOO_LARGE;
+	if (request->align && !is_power_of_2(request->align))
+		return RESPOOL_BAD_ALIGN;
+	return RESPOOL_TOO_LARGE;
 }
 
 /**
@@ -104,15 +106,17 @@ void *respool_alloc_request(struct respool *pool, const struct respool_request *
 	if (!error && (!fit.nr_pages || fit.nr_pages > fit.last - fit.first + 1))
 		error = -ERANGE;
 	if (error) {
-		respool_refuse(&shared->refusals, refusal_of(request, error), "pool",
+		respool_refuse(&shared->refusals, refusal_of(request), "pool",
 			       shared->spec.name,
 			       "request of %lu pages aligned to %zu in %pa-%pa from %pS",
 			       request->nr_pages, request->align, &request->first, &request->last,
 			       (void *)_RET_IP_);
 	} else {
 		page = alloc_fit(pool, &fit, gfp);
-		if (page == RESPOOL_NO_PAGE && respool_magazines_drain(&shared->magazines))
+		if (page == RESPOOL_NO_PAGE) {
+			respool_magazines_drain(&shared->magazines);
 			page = alloc_fit(pool, &fit, gfp);
+		}
 	}
 	if (page != RESPOOL_NO_PAGE)
 		return respool_prepare(shared, page, request->nr_pages, gfp);
@@ -122,7 +126,7 @@ void *respool_alloc_request(struct respool *pool, const struct respool_request *
 EXPORT_SYMBOL_GPL(respool_alloc_request);
 
 /**
- * respool_largest() - The largest request that would succeed now.
+ * respool_largest() - The largest request that would succeed now, but for a watermark.
  * @pool: handle
  * @request: conditions; its nr_pages is not looked at
  *
@@ -182,7 +186,7 @@ void *respool_alloc_wait(struct respool *pool, unsigned long nr_pages, gfp_t gfp
 	if (page == RESPOOL_NO_PAGE)
 		wait_event_killable_timeout(shared->wait,
 					    (page = respool_try_alloc(pool, nr_pages, gfp)) !=
-					    RESPOOL_NO_PAGE, timeout);
+					    RESPOOL_NO_PAGE, max(timeout, 0L));
 	atomic_dec(&shared->waiters);
 	if (page != RESPOOL_NO_PAGE)
 		return respool_prepare(shared, page, nr_pages, gfp);
@@ -228,20 +232,25 @@ static void *alloc_some(struct respool *pool, unsigned long *nr_pages, gfp_t gfp
 int respool_alloc_list(struct respool *pool, unsigned long nr_pages,
 		       struct respool_extent *extents, unsigned int max, gfp_t gfp)
 {
+	unsigned long left = nr_pages;
 	unsigned int nr = 0;
 	int error = -ENOSPC;
 
 	if (!nr_pages || !max)
 		return -EINVAL;
+	if (nr_pages > respool_nr_pages(pool)) {
+		respool_count_failed(pool->pool, nr_pages);
+		return -ENOMEM;
+	}
 	while (nr < max) {
-		extents[nr].nr_pages = nr_pages;
+		extents[nr].nr_pages = left;
 		extents[nr].addr = alloc_some(pool, &extents[nr].nr_pages, gfp);
 		if (!extents[nr].addr) {
 			error = -ENOMEM;
 			break;
 		}
-		nr_pages -= extents[nr++].nr_pages;
-		if (!nr_pages)
+		left -= extents[nr++].nr_pages;
+		if (!left)
 			return nr;
 	}
 	respool_free_list(pool, extents, nr);
@@ -356,6 +365,9 @@ EXPORT_SYMBOL_GPL(respool_free_cleared);
  * @pool: any handle on the pool, for which this holds as a whole
  * @nr_pages: free pages that only requests with __GFP_HIGH may use
  *
+ * Blocks that are freed into a CPU's magazine are not counted and may be used
+ * by anybody.
+ *
  * Context: Any context except NMI.
  * Return: 0, or -EINVAL for more pages than the pool has.
  */
@@ -371,6 +383,7 @@ int respool_set_watermark(struct respool *pool, unsigned long nr_pages)
 	raw_spin_lock_irqsave(&shared->lock, flags);
 	shared->buddy.watermark = nr_pages;
 	raw_spin_unlock_irqrestore(&shared->lock, flags);
+	respool_wake(shared);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(respool_set_watermark);
@@ -387,6 +400,8 @@ static int take_out(struct respool_pool *pool, void *addr, unsigned long nr_page
 	error = *pool->broken ? -EUCLEAN :
 		respool_buddy_take_out(&pool->buddy, page, nr_pages, state);
 	raw_spin_unlock_irqrestore(&pool->lock, flags);
+	if (!error)
+		respool_forget_clear(pool, page, nr_pages);
 	return error;
 }
 
@@ -418,7 +433,7 @@ EXPORT_SYMBOL_GPL(respool_reserve_range);
  * Context: Any context except NMI. Takes the pool's lock with interrupts off,
  * for a time in proportion to @nr_pages.
  * Return: 0, -EFAULT if they are not pages of the pool, -EINVAL if not all
- * are reserved.
+ * are reserved, -EUCLEAN if the pool is out of service.
  */
 int respool_release_range(struct respool *pool, void *addr, unsigned long nr_pages)
 {
@@ -429,7 +444,8 @@ int respool_release_range(struct respool *pool, void *addr, unsigned long nr_pag
 	if (page == RESPOOL_NO_PAGE || !PAGE_ALIGNED(addr))
 		return -EFAULT;
 	raw_spin_lock_irqsave(&shared->lock, flags);
-	error = respool_buddy_put_back(&shared->buddy, page, nr_pages);
+	error = *shared->broken ? -EUCLEAN :
+		respool_buddy_put_back(&shared->buddy, page, nr_pages);
 	raw_spin_unlock_irqrestore(&shared->lock, flags);
 	if (!error)
 		respool_wake(shared);

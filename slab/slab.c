@@ -778,8 +778,9 @@ static int open_account(struct respool_slab *slab, const struct respool *pool)
  * own, "slab:" and @name.
  *
  * Context: Process context, may sleep.
- * Return: the slab, or ERR_PTR: -EINVAL for a bad name, -EEXIST if @pool has a
- * slab of that name, -ENOMEM, or what respool_get_as() says.
+ * Return: the slab, or ERR_PTR: -EINVAL for a bad name, -EOPNOTSUPP if there is
+ * no memory behind @pool's addresses, -EEXIST if it has a slab of that name,
+ * -ENOMEM, or what respool_get_as() says.
  */
 struct respool_slab *respool_slab_create(struct respool *pool, const char *name)
 {
@@ -788,6 +789,8 @@ struct respool_slab *respool_slab_create(struct respool *pool, const char *name)
 
 	if (!pool || !name || !respool_name_valid(name))
 		return ERR_PTR(-EINVAL);
+	if (!respool_has_memory(pool))
+		return ERR_PTR(-EOPNOTSUPP);
 	slab = kvzalloc(sizeof(*slab), GFP_KERNEL);
 	if (!slab)
 		return ERR_PTR(-ENOMEM);

@@ -105,7 +105,8 @@ struct respool_order_stats {
  * @failures: allocation calls not served since load, refused ones included
  * @refusals: calls refused since load, by &enum respool_refusal
  * @max_order: largest order the empty pool can serve
- * @largest_free_order: largest order that would be served now, -1 for none
+ * @largest_free_order: largest order that would be served now without calling
+ *	in what the CPUs keep in magazines, -1 for none
  * @order: one row for each order
  */
 struct respool_stats {
@@ -162,7 +163,9 @@ void respool_drain(struct respool *pool);
  * struct respool_request - Pages under conditions.
  * @nr_pages: how many, contiguous
  * @align: what the physical address must be a multiple of, a power of two of
- *	bytes; 0 for no more than the block's own alignment
+ *	bytes; 0 for no more than the block's own alignment. Without
+ *	RESPOOL_SCAN it takes a free block of @align bytes to serve the request,
+ *	and it fails if the pool has none that large.
  * @first: lowest physical address that may be used
  * @last: highest physical address that may be used, inclusive; 0 for no limit
  * @flags: RESPOOL_TOP_DOWN, RESPOOL_SCAN
