@@ -30,7 +30,6 @@ extern __thread unsigned long lock_holds;	/* by this thread so far */
 
 #define preempt_disable()		do { } while (0)
 #define preempt_enable()		do { } while (0)
-#define in_task()			true
 #define in_interrupt()			false
 #define irqs_disabled()			false
 #define might_sleep()			do { } while (0)
