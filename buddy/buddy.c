@@ -291,30 +291,49 @@ static unsigned int split_small(struct respool_buddy *b, unsigned long r, unsign
 	return bit;
 }
 
-static unsigned long take_small(struct respool_buddy *b, unsigned int order)
+/* From region @r, which has a free block of at least @order, the smallest that serves. */
+static unsigned long take_from_region(struct respool_buddy *b, unsigned long r, unsigned int order)
 {
-	u32 fit = b->classes >> order;
-	unsigned int from, bit;
-	unsigned long r, frame;
-	u16 orders = 0;
+	u16 orders = b->sum[r].orders;
+	unsigned int from = order + __ffs64(orders >> order);
+	unsigned int bit = region_first(&b->region[r], from);
 
-	if (likely(fit)) {
-		r = summary_first(&b->region_class[order + __ffs64(fit)]);
-		orders = b->sum[r].orders;
-		from = order + __ffs64(orders >> order);
-		bit = region_first(&b->region[r], from);
-		orders = region_clear(b, r, bit, from, orders);
-	} else {
-		frame = take_large(b, RESPOOL_REGION_ORDER);
-		if (frame == RESPOOL_NO_PAGE)
-			return RESPOOL_NO_PAGE;
-		r = frame >> RESPOOL_REGION_ORDER;
-		from = RESPOOL_REGION_ORDER;
-		bit = region_base(from);
-	}
+	orders = region_clear(b, r, bit, from, orders);
 	bit = split_small(b, r, bit, from, order, &orders);
 	set_region_orders(b, r, orders);
 	return (r << RESPOOL_REGION_ORDER) + ((unsigned long)(bit - region_base(order)) << order);
+}
+
+/* Cut a whole free region. */
+static unsigned long take_new_region(struct respool_buddy *b, unsigned int order)
+{
+	unsigned long frame = take_large(b, RESPOOL_REGION_ORDER);
+	u16 orders = 0;
+
+	if (frame == RESPOOL_NO_PAGE)
+		return RESPOOL_NO_PAGE;
+	split_small(b, frame >> RESPOOL_REGION_ORDER, region_base(RESPOOL_REGION_ORDER),
+		    RESPOOL_REGION_ORDER, order, &orders);
+	set_region_orders(b, frame >> RESPOOL_REGION_ORDER, orders);
+	return frame;
+}
+
+/*
+ * The region to take small blocks from: the lowest of those whose largest free
+ * block is the smallest that serves; RESPOOL_NO_PAGE if there is none.
+ */
+static unsigned long best_region(const struct respool_buddy *b, unsigned int order)
+{
+	u32 fit = b->classes >> order;
+
+	return fit ? summary_first(&b->region_class[order + __ffs64(fit)]) : RESPOOL_NO_PAGE;
+}
+
+static unsigned long take_small(struct respool_buddy *b, unsigned int order)
+{
+	unsigned long r = best_region(b, order);
+
+	return r == RESPOOL_NO_PAGE ? take_new_region(b, order) : take_from_region(b, r, order);
 }
 
 static __always_inline void give_small(struct respool_buddy *b, unsigned long frame,
@@ -485,38 +504,47 @@ static unsigned int batch_from_word(struct respool_buddy *b, unsigned long r, un
 	return got;
 }
 
-/* Cut one block into up to @nr of @order; small ones come from one region. */
-static unsigned int batch_from_block(struct respool_buddy *b, unsigned int order, unsigned int nr,
-				     u32 *pages)
+/* Blocks of @order that the block of order @whole at @frame is cut into. */
+static unsigned int batch_from_block(struct respool_buddy *b, unsigned long frame,
+				     unsigned int whole, unsigned int order, u32 *pages)
 {
-	unsigned int whole = min_t(unsigned int, order + ilog2(nr), b->max_order), got = 0;
-	unsigned long frame, end;
+	unsigned long end = frame + (1UL << whole);
+	unsigned int got = 0;
 
-	if (order < RESPOOL_REGION_ORDER)
-		whole = min_t(unsigned int, whole, RESPOOL_REGION_ORDER - 1);
-	frame = take(b, whole);
-	while (frame == RESPOOL_NO_PAGE && whole > order)
-		frame = take(b, --whole);
-	if (frame == RESPOOL_NO_PAGE)
-		return 0;
-	end = frame + (1UL << whole);
 	for (; frame < end; frame += 1UL << order)
 		got += cache_block(b, frame, order, &pages[got]);
 	return got;
 }
 
-static unsigned int batch_once(struct respool_buddy *b, unsigned int order, unsigned int nr,
-			       u32 *pages)
+/* As take_small(), but all that a word or a block has: small pieces before large ones. */
+static unsigned int batch_small(struct respool_buddy *b, unsigned int order, unsigned int nr,
+				u32 *pages)
 {
-	u32 fit = order < RESPOOL_REGION_ORDER ? b->classes >> order : 0;
-	unsigned long r;
+	unsigned int whole = min_t(unsigned int, order + ilog2(nr), RESPOOL_REGION_ORDER - 1);
+	unsigned long r = best_region(b, order), frame;
+	u16 orders;
 
-	if (fit) {
-		r = summary_first(&b->region_class[order + __ffs64(fit)]);
-		if (b->sum[r].orders & 1U << order)
-			return batch_from_word(b, r, order, nr, pages);
+	if (r == RESPOOL_NO_PAGE) {
+		frame = take_new_region(b, whole);
+		return frame == RESPOOL_NO_PAGE ? 0 :
+		       batch_from_block(b, frame, whole, order, pages);
 	}
-	return batch_from_block(b, order, nr, pages);
+	orders = b->sum[r].orders;
+	if (orders & 1U << order)
+		return batch_from_word(b, r, order, nr, pages);
+	whole = min_t(unsigned int, whole, order + __ffs64(orders >> order));
+	return batch_from_block(b, take_from_region(b, r, whole), whole, order, pages);
+}
+
+static unsigned int batch_large(struct respool_buddy *b, unsigned int order, unsigned int nr,
+				u32 *pages)
+{
+	unsigned int whole = min_t(unsigned int, order + ilog2(nr), b->max_order);
+	unsigned long frame = take_large(b, whole);
+
+	while (frame == RESPOOL_NO_PAGE && whole > order)
+		frame = take_large(b, --whole);
+	return frame == RESPOOL_NO_PAGE ? 0 : batch_from_block(b, frame, whole, order, pages);
 }
 
 /*
@@ -533,7 +561,10 @@ unsigned int respool_buddy_alloc_batch(struct respool_buddy *b, unsigned int ord
 	if (order > b->max_order || b->free_pages < b->watermark + ((unsigned long)nr << order))
 		return 0;
 	for (pieces = 0; more && got < nr && pieces < RESPOOL_BATCH_PIECES; pieces++) {
-		more = batch_once(b, order, nr - got, pages + got);
+		if (order < RESPOOL_REGION_ORDER)
+			more = batch_small(b, order, nr - got, pages + got);
+		else
+			more = batch_large(b, order, nr - got, pages + got);
 		got += more;
 	}
 	count_allocated(b, order, got);

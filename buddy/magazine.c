@@ -135,26 +135,20 @@ static bool try_for_a_while(struct respool_cpu *cpu)
 	return false;
 }
 
-static void drain_all(struct respool_magazines *m, struct respool_cpu *cpu)
+static void drain_all(struct respool_magazines *m, struct respool_cpu *cpu, unsigned int order)
 {
-	struct respool_magazine *magazine;
-	unsigned int order, nr;
+	struct respool_magazine *magazine = &cpu->magazine[order];
 
-	for (order = 0; order < RESPOOL_MAGAZINES; order++) {
-		magazine = &cpu->magazine[order];
-		while (magazine->nr) {
-			nr = min_t(u32, magazine->nr, RESPOOL_MAGAZINE_DRAIN);
-			drain(m, magazine, order, nr);
-		}
-	}
+	while (magazine->nr)
+		drain(m, magazine, order, min_t(u32, magazine->nr, RESPOOL_MAGAZINE_DRAIN));
 }
 
 /*
- * Empty every CPU's magazines into the core. Sends no interrupt. With
- * interrupts or softirqs off, those of a CPU that does not leave them for a
- * while are passed over.
+ * Empty every CPU's magazine for @order into the core. Sends no interrupt.
+ * With interrupts or softirqs off, that of a CPU that does not leave its
+ * magazines for a while is passed over.
  */
-void respool_magazines_drain(struct respool_magazines *m)
+void respool_magazines_drain_order(struct respool_magazines *m, unsigned int order)
 {
 	struct respool_cpu *cpu;
 	unsigned int i;
@@ -162,22 +156,33 @@ void respool_magazines_drain(struct respool_magazines *m)
 	for_each_possible_cpu(i) {
 		cpu = per_cpu_ptr(m->cpu, i);
 		preempt_disable();
-		if (try_for_a_while(cpu)) {
-			drain_all(m, cpu);
+		if (READ_ONCE(cpu->magazine[order].nr) && try_for_a_while(cpu)) {
+			drain_all(m, cpu, order);
 			respool_cpu_unlock(cpu);
 		}
 		preempt_enable();
 	}
 }
 
+/* Empty all magazines, in the same way. */
+void respool_magazines_drain(struct respool_magazines *m)
+{
+	unsigned int order;
+
+	for (order = 0; order < RESPOOL_MAGAZINES; order++)
+		respool_magazines_drain_order(m, order);
+}
+
 /* Empty the magazines of a CPU that went away. Task context. */
 void respool_magazines_drain_cpu(struct respool_magazines *m, unsigned int i)
 {
 	struct respool_cpu *cpu = per_cpu_ptr(m->cpu, i);
+	unsigned int order;
 
 	preempt_disable();
 	wait_for(cpu);
-	drain_all(m, cpu);
+	for (order = 0; order < RESPOOL_MAGAZINES; order++)
+		drain_all(m, cpu, order);
 	respool_cpu_unlock(cpu);
 	preempt_enable();
 }
@@ -216,32 +221,29 @@ void respool_magazines_shut(struct respool_magazines *m)
 
 /* Life */
 
+/* Blocks taken at a time: few where many would break up regions. */
+static unsigned int refill_of(unsigned int order)
+{
+	if (order <= 3)
+		return RESPOOL_MAGAZINE_REFILL >> order;
+	return order < RESPOOL_REGION_ORDER ? max(128U >> order, 1U) : 8;
+}
+
 /*
- * What one CPU may keep of one order: a sixty-fourth of the pool shared by all
- * CPUs, a sixteenth of whole regions, of which a pool has few; a quarter of
- * the pool in all. Nothing is lost by it: magazines are drained before a
- * request fails.
+ * What one CPU may keep of one order: two refills, but no more than its share
+ * of a small part of the pool; one block if that is not too much either.
+ * Nothing is lost by it: magazines are drained before a request fails. But a
+ * block in one keeps its neighbours from merging.
  */
 static unsigned int high_of(const struct respool_buddy *buddy, unsigned int order)
 {
-	unsigned int part = order < RESPOOL_REGION_ORDER ? 64 : 16;
-	unsigned int size = order <= 3 ? RESPOOL_MAGAZINE_SIZE : 16;
+	unsigned long share = buddy->nr_pages / num_possible_cpus();
+	unsigned int size = min(2 * refill_of(order), (unsigned int)RESPOOL_MAGAZINE_SIZE);
 
-	return min_t(unsigned long, size, buddy->nr_pages / part / num_possible_cpus() >> order);
-}
-
-/* Blocks taken at a time: few where many would break up regions. */
-static unsigned int refill_of(unsigned int high, unsigned int order)
-{
-	unsigned int most;
-
-	if (order <= 3)
-		most = RESPOOL_MAGAZINE_REFILL >> order;
-	else if (order < RESPOOL_REGION_ORDER)
-		most = max(128U >> order, 1U);
-	else
-		most = 8;
-	return min(high, most);
+	if (order >= RESPOOL_REGION_ORDER)
+		return min_t(unsigned long, size, share / 16 >> order);
+	return max(min_t(unsigned long, size, share / 256 >> order),
+		   (unsigned long)(share / 64 >> order > 0));
 }
 
 static unsigned int drain_of(unsigned int high)
@@ -263,7 +265,7 @@ int respool_magazines_init(struct respool_magazines *m, struct respool_buddy *bu
 	m->lock = lock;
 	for (order = 0; order < RESPOOL_MAGAZINES; order++) {
 		m->high[order] = on ? high_of(buddy, order) : 0;
-		m->refill[order] = refill_of(m->high[order], order);
+		m->refill[order] = min_t(unsigned int, m->high[order], refill_of(order));
 		m->drain[order] = drain_of(m->high[order]);
 	}
 	return 0;

@@ -434,20 +434,24 @@ void respool_count_failed(struct respool_pool *pool, unsigned long nr_pages)
 
 /*
  * Where the magazine as it is cannot serve: a batch for it, else one block
- * from the core, else what other CPUs keep for themselves is called in.
+ * from the core, else what the CPUs keep for themselves is called in, an order
+ * at a time: first those that have blocks large enough, then those whose
+ * blocks may merge.
  */
 unsigned long respool_try_alloc(struct respool *handle, unsigned long nr_pages, gfp_t gfp)
 {
 	struct respool_magazines *magazines = &handle->pool->magazines;
+	unsigned int order = respool_order_of(nr_pages), i;
 	unsigned long page = RESPOOL_NO_PAGE;
 
 	/* While a task waits for pages, nobody stores them up. */
 	if (is_power_of_2(nr_pages) && !atomic_read(&handle->pool->waiters))
-		page = respool_magazine_refill(magazines, ilog2(nr_pages), handle->tag);
+		page = respool_magazine_refill(magazines, order, handle->tag);
 	if (page == RESPOOL_NO_PAGE)
 		page = alloc_core(handle, nr_pages, gfp);
-	if (page == RESPOOL_NO_PAGE) {
-		respool_magazines_drain(magazines);
+	order = min_t(unsigned int, order, RESPOOL_MAGAZINES);
+	for (i = 0; page == RESPOOL_NO_PAGE && i < RESPOOL_MAGAZINES; i++) {
+		respool_magazines_drain_order(magazines, (order + i) % RESPOOL_MAGAZINES);
 		page = alloc_core(handle, nr_pages, gfp);
 	}
 	return page;
