@@ -516,7 +516,7 @@ static unsigned int batch_from_block(struct respool_buddy *b, unsigned long fram
 	return got;
 }
 
-/* As take_small(), but all that a word or a block has: small pieces before large ones. */
+/* As take_small(), but all that a word, or the block to be cut, has. */
 static unsigned int batch_small(struct respool_buddy *b, unsigned int order, unsigned int nr,
 				u32 *pages)
 {
@@ -536,37 +536,37 @@ static unsigned int batch_small(struct respool_buddy *b, unsigned int order, uns
 	return batch_from_block(b, take_from_region(b, r, whole), whole, order, pages);
 }
 
+/* As take_large(), but all that the block to be cut has. */
 static unsigned int batch_large(struct respool_buddy *b, unsigned int order, unsigned int nr,
 				u32 *pages)
 {
-	unsigned int whole = min_t(unsigned int, order + ilog2(nr), b->max_order);
-	unsigned long frame = take_large(b, whole);
+	u32 fit = b->large_orders >> (order - RESPOOL_REGION_ORDER);
+	unsigned int whole;
 
-	while (frame == RESPOOL_NO_PAGE && whole > order)
-		frame = take_large(b, --whole);
-	return frame == RESPOOL_NO_PAGE ? 0 : batch_from_block(b, frame, whole, order, pages);
+	if (!fit)
+		return 0;
+	whole = order + min_t(unsigned int, ilog2(nr), __ffs64(fit));
+	return batch_from_block(b, take_large(b, whole), whole, order, pages);
 }
 
 /*
  * Take up to @nr blocks of @order for a magazine, or none if that could go
- * below the watermark: as many as share a word, or one larger block cut up, at
- * a time, and a bounded number of times. Returns how many, their first pages in
- * @pages; they count as allocated and are marked as cached.
+ * below the watermark: the blocks of that order in one word or, if there are
+ * none, what the block that a single allocation would cut has to give. Returns
+ * how many, their first pages in @pages; they count as allocated and are
+ * marked as cached.
  */
 unsigned int respool_buddy_alloc_batch(struct respool_buddy *b, unsigned int order,
 				       unsigned int nr, u32 *pages)
 {
-	unsigned int got = 0, more = 1, pieces;
+	unsigned int got;
 
 	if (order > b->max_order || b->free_pages < b->watermark + ((unsigned long)nr << order))
 		return 0;
-	for (pieces = 0; more && got < nr && pieces < RESPOOL_BATCH_PIECES; pieces++) {
-		if (order < RESPOOL_REGION_ORDER)
-			more = batch_small(b, order, nr - got, pages + got);
-		else
-			more = batch_large(b, order, nr - got, pages + got);
-		got += more;
-	}
+	if (order < RESPOOL_REGION_ORDER)
+		got = batch_small(b, order, nr, pages);
+	else
+		got = batch_large(b, order, nr, pages);
 	count_allocated(b, order, got);
 	return got;
 }

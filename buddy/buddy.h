@@ -16,8 +16,6 @@
 #define RESPOOL_REGION_WORDS	(2 * RESPOOL_REGION_PAGES / 64)
 #define RESPOOL_BUDDY_TAGS	64	/* owner tags 0..63 */
 
-#define RESPOOL_BATCH_PIECES	4	/* a batch is put together from, at most */
-
 #define RESPOOL_NO_PAGE		(~0UL)
 #define RESPOOL_ANY_ORDER	(~0U)
 

@@ -85,7 +85,9 @@ static enum respool_refusal refusal_of(const struct respool_request *request)
  * @request: how many, where, how aligned; see &struct respool_request
  * @gfp: as in respool_alloc_pages()
  *
- * Never uses a page outside the range. The block is aligned to the next power
+ * Never uses a page outside the range. What CPUs keep in magazines is not
+ * looked at unless the request would fail: the highest or lowest place is that
+ * of what else is free, and respool_drain() first makes it that of all. The block is aligned to the next power
  * of two of its size and the work bounded by the square of the number of
  * orders, except that a range as long as the request is looked at page by
  * page, and that with RESPOOL_SCAN, where no aligned block is free, all blocks

@@ -48,10 +48,10 @@ static inline unsigned long bound_of_fit(const struct respool_buddy *b)
 	return bound_of_parts(b) + WORK_PER_REGION * min(b->nr_regions, SEARCHED_REGIONS + 0UL);
 }
 
-/* To take a batch of @nr: a few searches, and a little for each block. */
+/* To take a batch of @nr: one search, and a little for each block. */
 static inline unsigned long bound_of_batch(const struct respool_buddy *b, unsigned int nr)
 {
-	return RESPOOL_BATCH_PIECES * bound_of_block(b) + 8 * nr;
+	return 2 * bound_of_block(b) + 8 * nr;
 }
 
 /* To give one back: each block may merge all the way up. */

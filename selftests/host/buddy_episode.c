@@ -349,20 +349,17 @@ static void largest_fit(struct episode *e)
 
 /* Batches and magazines */
 
-/* A batch falls short only when the order has run out or the batch has too many pieces. */
+/* A batch may fall short, but has something if there is a block, above the watermark. */
 static void expect_batch(const struct episode *e, unsigned int order, unsigned int nr,
 			 unsigned int got)
 {
-	unsigned long enough = 0;
+	unsigned long needed = e->core.watermark + ((unsigned long)nr << order);
+	bool possible = (int)order <= e->twin.max_order && e->twin.whole[order] &&
+			e->twin.pages[RESPOOL_PAGE_FREE] >= needed;
 
-	if ((int)order > e->twin.max_order ||
-	    e->twin.pages[RESPOOL_PAGE_FREE] < e->core.watermark + ((unsigned long)nr << order))
-		nr = 0;
-	else
-		enough = min_t(unsigned long, min_t(u32, nr, RESPOOL_BATCH_PIECES),
-			       e->twin.whole[order]);
-	if (got < enough || got > nr)
-		differ("got a batch of %u blocks instead of %lu to %u", got, enough, nr);
+	if (possible ? !got || got > nr : got)
+		differ("got a batch of %u blocks where %s to %u are possible", got,
+		       possible ? "1" : "0", possible ? nr : 0);
 }
 
 static void alloc_batch(struct episode *e)
