@@ -39,6 +39,8 @@ FIXTURE_VARIANT(structure)
 		struct respool_test_slab_stats slab_stats;
 		struct respool_test_validate validate;
 		struct respool_test_misuse misuse;
+		struct respool_test_many many;
+		struct respool_test_churn churn;
 	} arg;
 };
 
@@ -64,6 +66,9 @@ STRUCTURE(misuse, MISUSE, respool_test_misuse,
 	  .arg.misuse = { .call = RESPOOL_TEST_CALL_FREE_PAGES,
 			  .mistake = RESPOOL_TEST_OUTSIDE });
 STRUCTURE(drain, DRAIN, respool_test_drain);
+STRUCTURE(many, MANY, respool_test_many,
+	  .arg.many = { .call = RESPOOL_TEST_ALLOC_BULK, .handle = 1, .nr = 1 });
+STRUCTURE(churn, CHURN, respool_test_churn, .arg.churn = { .ms = 1, .period_us = 1000 });
 
 FIXTURE_SETUP(structure)
 {
@@ -188,7 +193,7 @@ TEST_F(abi, unknown_numbers_and_types_are_no_ioctls)
 	struct respool_test_op op = OP(ALLOC_PAGES);
 	unsigned int nr;
 
-	for (nr = _IOC_NR(RESPOOL_TEST_IOC_DRAIN) + 1; nr < 256; nr++)
+	for (nr = _IOC_NR(RESPOOL_TEST_IOC_CHURN) + 1; nr < 256; nr++)
 		EXPECT_EQ(-ENOTTY, client_ioctl(self->fd, IOC(nr, sizeof(op)), &op));
 	EXPECT_EQ(-ENOTTY, client_ioctl(self->fd, _IOWR(0xBD, 3, op), &op));
 	EXPECT_EQ(-ENOTTY, client_ioctl(self->fd, 0, &op));
@@ -202,6 +207,7 @@ TEST_F(abi, reserved_fields_must_be_zero)
 	struct respool_test_slab_stats stats = { .__reserved = 1 };
 	struct respool_test_misuse misuse = { .mistake = RESPOOL_TEST_OUTSIDE, .__reserved = 1 };
 	struct respool_test_drain drain = { .__reserved = 1 };
+	struct respool_test_many many = { .nr = 1, .size = 1, .__reserved = 1 };
 	int fd = open_device();
 
 	ASSERT_LE(0, fd);
@@ -211,6 +217,7 @@ TEST_F(abi, reserved_fields_must_be_zero)
 	EXPECT_EQ(-EINVAL, client_ioctl(self->fd, RESPOOL_TEST_IOC_SLAB_STATS, &stats));
 	EXPECT_EQ(-EINVAL, client_ioctl(self->fd, RESPOOL_TEST_IOC_MISUSE, &misuse));
 	EXPECT_EQ(-EINVAL, client_ioctl(self->fd, RESPOOL_TEST_IOC_DRAIN, &drain));
+	EXPECT_EQ(-EINVAL, client_ioctl(self->fd, RESPOOL_TEST_IOC_MANY, &many));
 	close(fd);
 }
 
@@ -226,6 +233,63 @@ TEST_F(abi, unknown_operations_flags_and_values_are_refused)
 	EXPECT_EQ(-EINVAL, run(self->fd, OP(ALLOC, .size = 8, .align = 8), NULL));
 	EXPECT_EQ(-EINVAL, run(self->fd, OP(ALLOC_PAGES, .slab = 1), NULL));
 	EXPECT_EQ(-EINVAL, run(self->fd, OP(ALLOC_PAGES, .size = 1ULL << 32), NULL));
+	EXPECT_EQ(-EINVAL, run(self->fd, OP(ALLOC_PAGES, .flags = RESPOOL_TEST_SCAN), NULL));
+	EXPECT_EQ(-EINVAL, run(self->fd, OP(ALLOC_PAGES, .flags = RESPOOL_TEST_IN_IRQ |
+								  RESPOOL_TEST_IRQS_OFF), NULL));
+	EXPECT_EQ(-EINVAL, run(self->fd, OP(ALLOC_EXACT, .size = 1, .first = 4096), NULL));
+	EXPECT_EQ(-EINVAL, run(self->fd, OP(ALLOC_EXACT, .size = 1, .last = 4096), NULL));
+	EXPECT_EQ(-EINVAL, run(self->fd, OP(ALLOC_WAIT, .size = 1,
+					    .flags = RESPOOL_TEST_IN_IRQ), NULL));
+	EXPECT_EQ(-EINVAL, run(self->fd, OP(LARGEST, .size = 1), NULL));
+	EXPECT_EQ(-EINVAL, run(self->fd, OP(RETIRE, .size = 1), NULL));
+}
+
+TEST_F(abi, calls_on_many_blocks_take_all_of_them_or_none)
+{
+	struct respool_test_many many = { .nr = 2, .size = 1 };
+	struct respool_test_many bad[] = {
+		{ .call = RESPOOL_TEST_NR_MANY, .nr = 1 },
+		{ .call = RESPOOL_TEST_ALLOC_LIST, .size = 1 },
+		{ .call = RESPOOL_TEST_ALLOC_LIST, .size = 1, .nr = RESPOOL_TEST_MAX_MANY + 1 },
+		{ .call = RESPOOL_TEST_ALLOC_LIST, .size = 1, .nr = 1,
+		  .flags = RESPOOL_TEST_CHECK },
+		{ .call = RESPOOL_TEST_ALLOC_BULK, .size = 1ULL << 32, .nr = 1 },
+		{ .call = RESPOOL_TEST_FREE_BULK, .size = 1, .nr = 1 },
+		{ .call = RESPOOL_TEST_FREE_LIST, .nr = 1, .flags = RESPOOL_TEST_ZERO },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		EXPECT_EQ(-EINVAL, client_ioctl(self->fd, RESPOOL_TEST_IOC_MANY, &bad[i]));
+	many.handle = 3;
+	EXPECT_EQ(-ENOENT, client_ioctl(self->fd, RESPOOL_TEST_IOC_MANY, &many));
+	ASSERT_EQ(0, run(self->fd, OP(ALLOC, .handle = 1, .size = 8), NULL));
+	many.handle = 0;
+	EXPECT_EQ(-EEXIST, client_ioctl(self->fd, RESPOOL_TEST_IOC_MANY, &many));
+	EXPECT_EQ(-ENOENT, run(self->fd, OP(FREE), NULL));
+	many.call = RESPOOL_TEST_FREE_BULK;
+	many.size = 0;
+	EXPECT_EQ(-ENOENT, client_ioctl(self->fd, RESPOOL_TEST_IOC_MANY, &many));
+	ASSERT_EQ(0, run(self->fd, OP(ALLOC_PAGES), NULL));
+	EXPECT_EQ(-EINVAL, client_ioctl(self->fd, RESPOOL_TEST_IOC_MANY, &many));
+	EXPECT_EQ(-EINVAL, run(self->fd, OP(FREE_CLEARED, .handle = 1), NULL));
+	EXPECT_EQ(-EINVAL, run(self->fd, OP(FREE_RACE, .handle = 1), NULL));
+	EXPECT_EQ(0, run(self->fd, OP(FREE), NULL));
+	EXPECT_EQ(0, run(self->fd, OP(FREE, .handle = 1), NULL));
+}
+
+TEST_F(abi, churn_has_limits)
+{
+	struct respool_test_churn bad[] = {
+		{ .period_us = 19 },
+		{ .period_us = 1000, .ms = 60001 },
+		{ .period_us = 1000, .max_order = 11 },
+		{ .period_us = 1000, .flags = RESPOOL_TEST_CHURN_FLAGS + 1 },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		EXPECT_EQ(-EINVAL, client_ioctl(self->fd, RESPOOL_TEST_IOC_CHURN, &bad[i]));
 }
 
 TEST_F(abi, handles_are_told_apart)
@@ -249,6 +313,8 @@ TEST_F(abi, a_file_has_one_pool_and_needs_it_first)
 	struct respool_test_pool_stats stats = {};
 	struct respool_test_slab slab = { .name = "early" };
 	struct respool_test_drain drain = {};
+	struct respool_test_many many = { .nr = 1, .size = 1 };
+	struct respool_test_churn churn = { .period_us = 1000 };
 	int fd = open_device();
 	char why[120];
 
@@ -257,6 +323,9 @@ TEST_F(abi, a_file_has_one_pool_and_needs_it_first)
 	EXPECT_EQ(-ENOENT, client_ioctl(fd, RESPOOL_TEST_IOC_POOL_STATS, &stats));
 	EXPECT_EQ(-ENOENT, client_ioctl(fd, RESPOOL_TEST_IOC_SLAB_CREATE, &slab));
 	EXPECT_EQ(-ENOENT, client_ioctl(fd, RESPOOL_TEST_IOC_DRAIN, &drain));
+	EXPECT_EQ(-ENOENT, client_ioctl(fd, RESPOOL_TEST_IOC_MANY, &many));
+	EXPECT_EQ(-ENOENT, client_ioctl(fd, RESPOOL_TEST_IOC_CHURN, &churn));
+	EXPECT_EQ(-ENOENT, run(fd, OP(LARGEST), NULL));
 	EXPECT_EQ(-ENOENT, client_validate(fd, RESPOOL_TEST_POOL, why));
 	EXPECT_EQ(0, client_ioctl(fd, RESPOOL_TEST_IOC_OPEN, &open));
 	EXPECT_EQ(-EEXIST, client_ioctl(fd, RESPOOL_TEST_IOC_OPEN, &open));

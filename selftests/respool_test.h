@@ -8,7 +8,8 @@
  * Terms. An open file has at most one pool, chosen once by OPEN, and up to
  * RESPOOL_TEST_MAX_SLABS slabs on it. A *handle* names a block: an index the
  * caller picks into a table whose length was given to OPEN. Closing the file
- * frees every block, destroys the slabs and puts the pool.
+ * frees every block, destroys the slabs and puts the pool; what the file said
+ * of the pool as a whole (RESERVE, RETIRE, SET_WATERMARK) outlasts it.
  *
  * Threads. Calls on one file run in parallel; only OPEN and SLAB_CREATE are
  * serialised. Two calls on one handle at one time: the second gets -EBUSY.
@@ -24,6 +25,7 @@
  *   EEXIST   handle in use, pool opened already, or slab name taken
  *   EBUSY    handle in use by another call just now
  *   ENOMEM   the allocator had nothing to give, or the driver no memory
+ *   ENXIO    there is no memory behind this pool to look at or to cut up
  *   EBADMSG  content is not what it must be; value tells where
  *
  * What a refused free answers is in linux/respool.h.
@@ -97,10 +99,27 @@ struct respool_test_slab {
  * @RESPOOL_TEST_TRANSLATE: take each page of the block from virtual address to
  *	physical address and struct page and back; @value becomes the number of
  *	pages that have a struct page
+ * @RESPOOL_TEST_ALLOC_REQUEST: respool_alloc_request() of @size pages
+ * @RESPOOL_TEST_LARGEST: @value becomes respool_largest(), with the conditions
+ *	of ALLOC_REQUEST
+ * @RESPOOL_TEST_ALLOC_WAIT: respool_alloc_wait() of @size pages for at most
+ *	@align milliseconds
+ * @RESPOOL_TEST_LOCATE: @value becomes the block's physical address
+ * @RESPOOL_TEST_FREE_CLEARED: respool_free_cleared(), whatever is in the block
+ * @RESPOOL_TEST_FREE_RACE: free the block on all CPUs at one time; @value
+ *	becomes the number of frees that were accepted
+ * @RESPOOL_TEST_RESERVE: respool_reserve_range() of @size pages from the
+ *	physical address @first on
+ * @RESPOOL_TEST_RELEASE: respool_release_range(), likewise
+ * @RESPOOL_TEST_RETIRE: respool_retire_page() of the one at @first
+ * @RESPOOL_TEST_SET_WATERMARK: respool_set_watermark() to @size pages
  * @RESPOOL_TEST_NR_OPS: number of operations
  *
  * Each that makes or moves a block sets @value to its physical address. EBADMSG
  * sets it to the offset of the first wrong byte (TRANSLATE: of its page).
+ *
+ * FREE_CLEARED of a block that is not zero and FREE_RACE are mistakes that
+ * respool cannot refuse: they are only safe while nothing else uses the pool.
  */
 enum respool_test_opcode {
 	RESPOOL_TEST_ALLOC_PAGES,
@@ -114,6 +133,16 @@ enum respool_test_opcode {
 	RESPOOL_TEST_VERIFY,
 	RESPOOL_TEST_VERIFY_ZERO,
 	RESPOOL_TEST_TRANSLATE,
+	RESPOOL_TEST_ALLOC_REQUEST,
+	RESPOOL_TEST_LARGEST,
+	RESPOOL_TEST_ALLOC_WAIT,
+	RESPOOL_TEST_LOCATE,
+	RESPOOL_TEST_FREE_CLEARED,
+	RESPOOL_TEST_FREE_RACE,
+	RESPOOL_TEST_RESERVE,
+	RESPOOL_TEST_RELEASE,
+	RESPOOL_TEST_RETIRE,
+	RESPOOL_TEST_SET_WATERMARK,
 	RESPOOL_TEST_NR_OPS,
 };
 
@@ -126,16 +155,26 @@ enum respool_test_opcode {
 #define RESPOOL_TEST_CHECK	0x2
 /* Make the call in interrupt context, on another CPU if there is one. */
 #define RESPOOL_TEST_IN_IRQ	0x4
-#define RESPOOL_TEST_FLAGS	(RESPOOL_TEST_ZERO | RESPOOL_TEST_CHECK | RESPOOL_TEST_IN_IRQ)
+/* Make the call with interrupts off. */
+#define RESPOOL_TEST_IRQS_OFF	0x8
+/* Ask with GFP_ATOMIC; calls in interrupt context always do. */
+#define RESPOOL_TEST_ATOMIC	0x10
+/* Conditions of ALLOC_REQUEST: RESPOOL_TOP_DOWN, RESPOOL_SCAN, one nobody knows. */
+#define RESPOOL_TEST_TOP_DOWN	0x20
+#define RESPOOL_TEST_SCAN	0x40
+#define RESPOOL_TEST_UNKNOWN	0x80
+#define RESPOOL_TEST_FLAGS	0xff
 
 /**
  * struct respool_test_op - OP: one operation, or an element of a BATCH.
  * @op: in: &enum respool_test_opcode
- * @flags: in: RESPOOL_TEST_ZERO, _CHECK, _IN_IRQ
+ * @flags: in: RESPOOL_TEST_ZERO, _CHECK, ...
  * @handle: in: names the block
  * @slab: in: for ALLOC and ALLOC_ALIGNED; zero otherwise
  * @size: in: bytes, pages or order
- * @align: in: for ALLOC_ALIGNED; zero otherwise
+ * @align: in: for ALLOC_ALIGNED and requests, or milliseconds; zero otherwise
+ * @first: in: for requests and ranges, a physical address; zero otherwise
+ * @last: in: for requests, likewise, inclusive; zero otherwise
  * @seed: in: pattern to fill or verify
  * @value: out: see &enum respool_test_opcode
  * @error: out: 0 or a negative errno; OP returns it, too
@@ -148,6 +187,8 @@ struct respool_test_op {
 	__u32 slab;
 	__u64 size;
 	__u64 align;
+	__u64 first;
+	__u64 last;
 	__u64 seed;
 	__u64 value;
 	__s32 error;
@@ -318,6 +359,82 @@ struct respool_test_drain {
 	__u64 __reserved;
 };
 
+/**
+ * enum respool_test_many_call - The calls that take several blocks.
+ * @RESPOOL_TEST_ALLOC_LIST: respool_alloc_list() of @size pages in @nr blocks
+ *	at most
+ * @RESPOOL_TEST_FREE_LIST: respool_free_list()
+ * @RESPOOL_TEST_ALLOC_BULK: respool_alloc_bulk() of @nr blocks of order @size
+ * @RESPOOL_TEST_FREE_BULK: respool_free_bulk()
+ * @RESPOOL_TEST_NR_MANY: number of calls
+ */
+enum respool_test_many_call {
+	RESPOOL_TEST_ALLOC_LIST,
+	RESPOOL_TEST_FREE_LIST,
+	RESPOOL_TEST_ALLOC_BULK,
+	RESPOOL_TEST_FREE_BULK,
+	RESPOOL_TEST_NR_MANY,
+};
+
+#define RESPOOL_TEST_MAX_MANY		0x10000
+
+/**
+ * struct respool_test_many - MANY: several blocks in one call.
+ * @call: in: &enum respool_test_many_call
+ * @flags: in: RESPOOL_TEST_ZERO, _ATOMIC; zero when freeing
+ * @handle: in: names the first block; the others follow
+ * @nr: in: number of handles, 1..RESPOOL_TEST_MAX_MANY
+ * @size: in: pages or order; zero when freeing
+ * @result: out: what the call returned
+ * @__reserved: in: zero
+ */
+struct respool_test_many {
+	__u32 call;
+	__u32 flags;
+	__u32 handle;
+	__u32 nr;
+	__u64 size;
+	__s32 result;
+	__u32 __reserved;
+};
+
+/* CHURN in a hard interrupt, in a softirq; the task's calls with interrupts off. */
+#define RESPOOL_TEST_CHURN_HARDIRQ	0x1
+#define RESPOOL_TEST_CHURN_SOFTIRQ	0x2
+#define RESPOOL_TEST_CHURN_IRQS_OFF	0x4
+#define RESPOOL_TEST_CHURN_FLAGS	0x7
+
+/**
+ * struct respool_test_churn - CHURN: allocate and free for a while, in this
+ * task and, if asked to, at the same time in interrupts of the CPU it starts on.
+ * @flags: in: RESPOOL_TEST_CHURN_HARDIRQ, _SOFTIRQ, _IRQS_OFF
+ * @ms: in: how long, at most 60000
+ * @period_us: in: time between interrupts, at least 20
+ * @max_order: in: blocks of orders 0..@max_order, at most 10
+ * @seed: in: of what is random
+ * @task_allocations: out: blocks the task was given
+ * @hardirq_allocations: out: blocks hard interrupts were given
+ * @softirq_allocations: out: blocks softirqs were given
+ * @nested: out: interrupts that came in the middle of one of the task's calls
+ * @failures: out: allocations that got nothing
+ * @refused: out: frees that were refused
+ * @wrong: out: blocks that lost the mark their holder had left there
+ */
+struct respool_test_churn {
+	__u32 flags;
+	__u32 ms;
+	__u32 period_us;
+	__u32 max_order;
+	__u64 seed;
+	__u64 task_allocations;
+	__u64 hardirq_allocations;
+	__u64 softirq_allocations;
+	__u64 nested;
+	__u64 failures;
+	__u64 refused;
+	__u64 wrong;
+};
+
 #define RESPOOL_TEST_IOC_MAGIC		0xBC
 
 #define RESPOOL_TEST_IOC_INFO \
@@ -340,5 +457,9 @@ struct respool_test_drain {
 	_IOWR(RESPOOL_TEST_IOC_MAGIC, 8, struct respool_test_misuse)
 #define RESPOOL_TEST_IOC_DRAIN \
 	_IOWR(RESPOOL_TEST_IOC_MAGIC, 9, struct respool_test_drain)
+#define RESPOOL_TEST_IOC_MANY \
+	_IOWR(RESPOOL_TEST_IOC_MAGIC, 10, struct respool_test_many)
+#define RESPOOL_TEST_IOC_CHURN \
+	_IOWR(RESPOOL_TEST_IOC_MAGIC, 11, struct respool_test_churn)
 
 #endif /* RESPOOL_TEST_H */

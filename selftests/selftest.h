@@ -39,7 +39,7 @@ static inline bool kernel_reserved_region(void)
 	const char *__pools = (pools);						\
 	int __error;								\
 										\
-	if (strchr(__pools, '@') && !kernel_reserved_region())			\
+	if (strstr(__pools, "@0x") && !kernel_reserved_region())			\
 		SKIP(_exit(HARNESS_SKIPPED), "boot with " RESERVED_BY_BOOT);	\
 	__error = client_use_pools(__pools);					\
 	if (__error == -ENOENT)							\

@@ -3,10 +3,10 @@
  * /dev/respool_test: lets the selftests call respool from user space.
  *
  * It owns the blocks, slabs and pool account of each open file and frees them
- * at close. It promises that no input makes it call respool in a way that
- * could harm another user of the pool; the one exception is stated at struct
- * respool_test_misuse. It includes public headers only. The ABI, its terms and
- * its errors are in respool_test.h.
+ * at close. It promises that no input makes it call respool in a way that could
+ * harm another user of the pool; the exceptions are stated at struct
+ * respool_test_misuse and enum respool_test_opcode. It includes public headers
+ * only. The ABI, its terms and its errors are in respool_test.h.
  *
  * Concurrency. test_file::lock serialises OPEN and SLAB_CREATE, which publish
  * what they made with a release store. Everything else runs without a lock:
@@ -16,8 +16,12 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/atomic.h>
+#include <linux/cpu.h>
 #include <linux/cpumask.h>
 #include <linux/fs.h>
+#include <linux/hrtimer.h>
+#include <linux/irqflags.h>
+#include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/log2.h>
 #include <linux/miscdevice.h>
@@ -25,6 +29,7 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/nospec.h>
+#include <linux/prandom.h>
 #include <linux/respool.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -42,7 +47,7 @@ enum block_state {
 
 enum block_kind {
 	BLOCK_PAGES,	/* of respool_alloc_pages() */
-	BLOCK_EXACT,	/* of respool_alloc_exact() */
+	BLOCK_EXACT,	/* of any call that takes a number of pages */
 	BLOCK_BYTES,	/* of a slab */
 };
 
@@ -207,11 +212,30 @@ struct call {
 	u64 ns;
 };
 
+static struct respool_request request_of(const struct respool_test_op *op)
+{
+	struct respool_request request = {
+		.nr_pages = op->size,
+		.align = op->align,
+		.first = op->first,
+		.last = op->last,
+	};
+
+	if (op->flags & RESPOOL_TEST_TOP_DOWN)
+		request.flags |= RESPOOL_TOP_DOWN;
+	if (op->flags & RESPOOL_TEST_SCAN)
+		request.flags |= RESPOOL_SCAN;
+	if (op->flags & RESPOOL_TEST_UNKNOWN)
+		request.flags |= ~(RESPOOL_TOP_DOWN | RESPOOL_SCAN);
+	return request;
+}
+
 static void call_respool(void *data)
 {
 	struct call *call = data;
 	const struct respool_test_op *op = call->op;
 	struct respool *pool = call->file->pool;
+	struct respool_request request = request_of(op);
 	u64 start = ktime_get_ns();
 
 	switch (op->op) {
@@ -233,6 +257,16 @@ static void call_respool(void *data)
 	case RESPOOL_TEST_FREE:
 		call->error = free_block(call->file, call->block);
 		break;
+	case RESPOOL_TEST_ALLOC_REQUEST:
+		call->addr = respool_alloc_request(pool, &request, call->gfp);
+		break;
+	case RESPOOL_TEST_ALLOC_WAIT:
+		call->addr = respool_alloc_wait(pool, op->size, call->gfp,
+						msecs_to_jiffies(op->align));
+		break;
+	case RESPOOL_TEST_FREE_CLEARED:
+		call->error = respool_free_cleared(pool, call->block->addr);
+		break;
 	}
 	call->ns = ktime_get_ns() - start;
 }
@@ -247,12 +281,29 @@ static void call_in_irq(struct call *call)
 	put_cpu();
 }
 
+static void call_with_irqs_off(struct call *call)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	call_respool(call);
+	local_irq_restore(flags);
+}
+
+static gfp_t gfp_of(u32 flags)
+{
+	return (flags & RESPOOL_TEST_ATOMIC ? GFP_ATOMIC : GFP_KERNEL) |
+	       (flags & RESPOOL_TEST_ZERO ? __GFP_ZERO : 0);
+}
+
 static void run_call(struct call *call, struct respool_test_op *op)
 {
 	call->op = op;
-	call->gfp = GFP_KERNEL | (op->flags & RESPOOL_TEST_ZERO ? __GFP_ZERO : 0);
+	call->gfp = gfp_of(op->flags);
 	if (op->flags & RESPOOL_TEST_IN_IRQ)
 		call_in_irq(call);
+	else if (op->flags & RESPOOL_TEST_IRQS_OFF)
+		call_with_irqs_off(call);
 	else
 		call_respool(call);
 	op->ns = min_t(u64, call->ns, U32_MAX);
@@ -266,6 +317,8 @@ static size_t made_bytes(const struct respool_test_op *op)
 	case RESPOOL_TEST_ALLOC_PAGES:
 		return PAGE_SIZE << op->size;
 	case RESPOOL_TEST_ALLOC_EXACT:
+	case RESPOOL_TEST_ALLOC_REQUEST:
+	case RESPOOL_TEST_ALLOC_WAIT:
 		return op->size << PAGE_SHIFT;
 	default:
 		return op->size;
@@ -278,6 +331,8 @@ static enum block_kind made_kind(const struct respool_test_op *op)
 	case RESPOOL_TEST_ALLOC_PAGES:
 		return BLOCK_PAGES;
 	case RESPOOL_TEST_ALLOC_EXACT:
+	case RESPOOL_TEST_ALLOC_REQUEST:
+	case RESPOOL_TEST_ALLOC_WAIT:
 		return BLOCK_EXACT;
 	default:
 		return BLOCK_BYTES;
@@ -388,12 +443,89 @@ static int run_free(struct test_file *file, struct respool_test_op *op)
 
 	if (IS_ERR(block))
 		return PTR_ERR(block);
+	if (op->op == RESPOOL_TEST_FREE_CLEARED && block->kind == BLOCK_BYTES) {
+		release_block(block, BLOCK_LIVE);
+		return -EINVAL;
+	}
 
 	if (op->flags & RESPOOL_TEST_CHECK)
 		error = verify_pattern(block, block->filled, block->seed, &op->value);
 	run_call(&call, op);
 	release_block(block, call.error ? BLOCK_LIVE : BLOCK_NONE);
 	return call.error ?: error;
+}
+
+/* A block that all CPUs free at one time. */
+struct race {
+	struct test_file *file;
+	const struct block *block;
+	atomic_t missing;	/* CPUs that are not there yet */
+	atomic_t accepted;
+};
+
+/* Two at a time would wait for each other with interrupts off. */
+static DEFINE_MUTEX(race_lock);
+
+static void free_together(void *data)
+{
+	struct race *race = data;
+
+	atomic_dec(&race->missing);
+	while (atomic_read(&race->missing))
+		cpu_relax();
+	if (!free_block(race->file, race->block))
+		atomic_inc(&race->accepted);
+}
+
+static int run_race(struct test_file *file, struct respool_test_op *op)
+{
+	struct block *block = claim_block(file, op->handle, BLOCK_LIVE);
+	struct race race = { .file = file, .block = block };
+
+	if (IS_ERR(block))
+		return PTR_ERR(block);
+	if (block->kind == BLOCK_BYTES) {
+		release_block(block, BLOCK_LIVE);
+		return -EINVAL;
+	}
+
+	mutex_lock(&race_lock);
+	cpus_read_lock();
+	atomic_set(&race.missing, num_online_cpus());
+	on_each_cpu(free_together, &race, true);
+	cpus_read_unlock();
+	mutex_unlock(&race_lock);
+
+	op->value = atomic_read(&race.accepted);
+	release_block(block, op->value ? BLOCK_NONE : BLOCK_LIVE);
+	return 0;
+}
+
+/* What is said of the pool, not of a block. */
+static int run_pool(struct test_file *file, struct respool_test_op *op)
+{
+	struct respool *pool = file_pool(file);
+	struct respool_request request = request_of(op);
+	void *addr;
+
+	if (!pool)
+		return -ENOENT;
+
+	addr = respool_phys_to_virt(pool, op->first);
+	switch (op->op) {
+	case RESPOOL_TEST_LARGEST:
+		op->value = respool_largest(pool, &request);
+		return 0;
+	case RESPOOL_TEST_RESERVE:
+		return respool_reserve_range(pool, addr, op->size);
+	case RESPOOL_TEST_RELEASE:
+		return respool_release_range(pool, addr, op->size);
+	case RESPOOL_TEST_RETIRE:
+		return respool_retire_page(pool, addr);
+	case RESPOOL_TEST_SET_WATERMARK:
+		return respool_set_watermark(pool, op->size);
+	}
+	return -EINVAL;
 }
 
 /* Do all helpers agree on the page at @addr, @phys being the only right answer? */
@@ -438,6 +570,9 @@ static int look_at_block(struct test_file *file, struct block *block, struct res
 	case RESPOOL_TEST_USABLE:
 		op->value = usable;
 		return 0;
+	case RESPOOL_TEST_LOCATE:
+		op->value = respool_virt_to_phys(file->pool, block->addr);
+		return 0;
 	case RESPOOL_TEST_FILL:
 		fill_block(block, usable, op->seed);
 		return 0;
@@ -465,32 +600,64 @@ static int run_look(struct test_file *file, struct respool_test_op *op)
 	return error;
 }
 
-/* What each operation understands; slab, size and align are zero otherwise. */
+#define FLAGS_CALL	(RESPOOL_TEST_IN_IRQ | RESPOOL_TEST_IRQS_OFF)
+#define FLAGS_WAIT	(RESPOOL_TEST_ZERO | RESPOOL_TEST_CHECK | RESPOOL_TEST_ATOMIC)
+#define FLAGS_ALLOC	(FLAGS_WAIT | FLAGS_CALL)
+#define FLAGS_FREE	(RESPOOL_TEST_CHECK | FLAGS_CALL)
+#define FLAGS_PLACE	(RESPOOL_TEST_TOP_DOWN | RESPOOL_TEST_SCAN | RESPOOL_TEST_UNKNOWN)
+
+/* What each operation understands; what has no limit here is zero. */
 static const struct op_info {
 	int (*run)(struct test_file *file, struct respool_test_op *op);
 	u32 flags;
 	u64 max_size;
 	u64 max_align;
 	u32 max_slab;
+	u64 max_first;
+	u64 max_last;
+	bool content;		/* looks at what is in a block */
 } op_info[RESPOOL_TEST_NR_OPS] = {
-	[RESPOOL_TEST_ALLOC_PAGES]   = { run_alloc, RESPOOL_TEST_FLAGS, UINT_MAX },
-	[RESPOOL_TEST_ALLOC_EXACT]   = { run_alloc, RESPOOL_TEST_FLAGS, ULONG_MAX },
-	[RESPOOL_TEST_ALLOC]	     = { run_alloc, RESPOOL_TEST_FLAGS, SIZE_MAX, 0, U32_MAX },
-	[RESPOOL_TEST_ALLOC_ALIGNED] = { run_alloc, RESPOOL_TEST_FLAGS, SIZE_MAX, SIZE_MAX,
-					 U32_MAX },
-	[RESPOOL_TEST_REALLOC]	     = { run_realloc, RESPOOL_TEST_FLAGS, SIZE_MAX },
-	[RESPOOL_TEST_FREE]	     = { run_free, RESPOOL_TEST_CHECK | RESPOOL_TEST_IN_IRQ },
+	[RESPOOL_TEST_ALLOC_PAGES]   = { run_alloc, FLAGS_ALLOC, UINT_MAX },
+	[RESPOOL_TEST_ALLOC_EXACT]   = { run_alloc, FLAGS_ALLOC, ULONG_MAX },
+	[RESPOOL_TEST_ALLOC]	     = { run_alloc, FLAGS_ALLOC, SIZE_MAX, 0, U32_MAX },
+	[RESPOOL_TEST_ALLOC_ALIGNED] = { run_alloc, FLAGS_ALLOC, SIZE_MAX, SIZE_MAX, U32_MAX },
+	[RESPOOL_TEST_REALLOC]	     = { run_realloc, FLAGS_ALLOC, SIZE_MAX },
+	[RESPOOL_TEST_FREE]	     = { run_free, FLAGS_FREE },
 	[RESPOOL_TEST_USABLE]	     = { run_look },
-	[RESPOOL_TEST_FILL]	     = { run_look },
-	[RESPOOL_TEST_VERIFY]	     = { run_look, 0, SIZE_MAX },
-	[RESPOOL_TEST_VERIFY_ZERO]   = { run_look, 0, SIZE_MAX },
+	[RESPOOL_TEST_FILL]	     = { run_look, .content = true },
+	[RESPOOL_TEST_VERIFY]	     = { run_look, 0, SIZE_MAX, .content = true },
+	[RESPOOL_TEST_VERIFY_ZERO]   = { run_look, 0, SIZE_MAX, .content = true },
 	[RESPOOL_TEST_TRANSLATE]     = { run_look },
+	[RESPOOL_TEST_ALLOC_REQUEST] = { run_alloc, FLAGS_ALLOC | FLAGS_PLACE, ULONG_MAX, SIZE_MAX,
+					 0, PHYS_ADDR_MAX, PHYS_ADDR_MAX },
+	[RESPOOL_TEST_LARGEST]	     = { run_pool, FLAGS_PLACE, 0, SIZE_MAX, 0, PHYS_ADDR_MAX,
+					 PHYS_ADDR_MAX },
+	[RESPOOL_TEST_ALLOC_WAIT]    = { run_alloc, FLAGS_WAIT, ULONG_MAX, UINT_MAX },
+	[RESPOOL_TEST_LOCATE]	     = { run_look },
+	[RESPOOL_TEST_FREE_CLEARED]  = { run_free, FLAGS_FREE },
+	[RESPOOL_TEST_FREE_RACE]     = { run_race },
+	[RESPOOL_TEST_RESERVE]	     = { run_pool, 0, ULONG_MAX, 0, 0, PHYS_ADDR_MAX },
+	[RESPOOL_TEST_RELEASE]	     = { run_pool, 0, ULONG_MAX, 0, 0, PHYS_ADDR_MAX },
+	[RESPOOL_TEST_RETIRE]	     = { run_pool, 0, 0, 0, 0, PHYS_ADDR_MAX },
+	[RESPOOL_TEST_SET_WATERMARK] = { run_pool, 0, ULONG_MAX },
 };
 
 static bool op_valid(const struct op_info *info, const struct respool_test_op *op)
 {
-	return !(op->flags & ~info->flags) && op->size <= info->max_size &&
-	       op->align <= info->max_align && op->slab <= info->max_slab;
+	return !(op->flags & ~info->flags) && (op->flags & FLAGS_CALL) != FLAGS_CALL &&
+	       op->size <= info->max_size && op->align <= info->max_align &&
+	       op->slab <= info->max_slab && op->first <= info->max_first &&
+	       op->last <= info->max_last;
+}
+
+/* There is no content where there is no memory. */
+static bool op_possible(struct test_file *file, const struct op_info *info,
+			const struct respool_test_op *op)
+{
+	struct respool *pool = file_pool(file);
+
+	return !pool || respool_has_memory(pool) ||
+	       !(info->content || op->flags & RESPOOL_TEST_CHECK);
 }
 
 static int run_op(struct test_file *file, struct respool_test_op *op)
@@ -505,7 +672,7 @@ static int run_op(struct test_file *file, struct respool_test_op *op)
 
 	info = &op_info[array_index_nospec(op->op, RESPOOL_TEST_NR_OPS)];
 	if (op_valid(info, op))
-		op->error = info->run(file, op);
+		op->error = op_possible(file, info, op) ? info->run(file, op) : -ENXIO;
 	return op->error;
 }
 
@@ -582,6 +749,8 @@ static int create_slab(struct test_file *file, struct respool_test_slab *create)
 
 	if (!file->pool)
 		return -ENOENT;
+	if (!respool_has_memory(file->pool))
+		return -ENXIO;
 	for (i = 0; i < RESPOOL_TEST_MAX_SLABS && file->slab[i]; i++)
 		;
 	if (i == RESPOOL_TEST_MAX_SLABS)
@@ -903,6 +1072,365 @@ static int ioctl_drain(struct test_file *file, void *arg)
 	return 0;
 }
 
+/* Several blocks */
+
+static void release_blocks(struct test_file *file, u32 first, u32 nr, enum block_state to)
+{
+	while (nr--)
+		release_block(&file->blocks[first + nr], to);
+}
+
+/* Become the only user of @nr blocks that are in state @from, or of none. */
+static int claim_blocks(struct test_file *file, u32 first, u32 nr, enum block_state from)
+{
+	struct block *block;
+	u32 i;
+
+	if (!file_pool(file) || first >= file->nr_blocks || nr > file->nr_blocks - first)
+		return -ENOENT;
+	for (i = 0; i < nr; i++) {
+		block = claim_block(file, first + i, from);
+		if (IS_ERR(block)) {
+			release_blocks(file, first, i, from);
+			return PTR_ERR(block);
+		}
+	}
+	return 0;
+}
+
+/* What was made, a block or a list's extent, goes by a handle from now on. */
+static void name_block(struct test_file *file, u32 handle, enum block_kind kind, void *addr,
+		       size_t size)
+{
+	struct block *block = &file->blocks[handle];
+
+	block->kind = kind;
+	block->slab = 0;
+	block->addr = addr;
+	block->size = size;
+	block->filled = 0;
+	release_block(block, BLOCK_LIVE);
+}
+
+static int alloc_list(struct test_file *file, struct respool_test_many *many, void *array)
+{
+	struct respool_extent *extent = array;
+	int nr, i;
+
+	nr = respool_alloc_list(file->pool, many->size, extent, many->nr, gfp_of(many->flags));
+	for (i = 0; i < nr; i++)
+		name_block(file, many->handle + i, BLOCK_EXACT, extent[i].addr,
+			   extent[i].nr_pages << PAGE_SHIFT);
+	i = max(nr, 0);
+	release_blocks(file, many->handle + i, many->nr - i, BLOCK_NONE);
+	return nr;
+}
+
+static int free_list(struct test_file *file, struct respool_test_many *many, void *array)
+{
+	const struct block *block = &file->blocks[many->handle];
+	struct respool_extent *extent = array;
+	u32 i;
+
+	for (i = 0; i < many->nr; i++) {
+		extent[i].addr = block[i].addr;
+		extent[i].nr_pages = block[i].size >> PAGE_SHIFT;
+	}
+	respool_free_list(file->pool, extent, many->nr);
+	release_blocks(file, many->handle, many->nr, BLOCK_NONE);
+	return 0;
+}
+
+static int alloc_bulk(struct test_file *file, struct respool_test_many *many, void *array)
+{
+	void **addr = array;
+	u32 nr, i;
+
+	nr = respool_alloc_bulk(file->pool, many->size, many->nr, addr, gfp_of(many->flags));
+	for (i = 0; i < nr; i++)
+		name_block(file, many->handle + i, BLOCK_PAGES, addr[i], PAGE_SIZE << many->size);
+	release_blocks(file, many->handle + nr, many->nr - nr, BLOCK_NONE);
+	return nr;
+}
+
+static int free_bulk(struct test_file *file, struct respool_test_many *many, void *array)
+{
+	struct block *block = &file->blocks[many->handle];
+	void **addr = array;
+	int refused;
+	u32 i;
+
+	for (i = 0; i < many->nr; i++)
+		addr[i] = block[i].addr;
+	refused = respool_free_bulk(file->pool, many->nr, addr);
+	for (i = 0; i < many->nr; i++)
+		release_block(&block[i], addr[i] ? BLOCK_LIVE : BLOCK_NONE);
+	return refused;
+}
+
+static const struct many_info {
+	int (*run)(struct test_file *file, struct respool_test_many *many, void *array);
+	enum block_state from;
+	u32 flags;
+	u64 max_size;
+} many_info[RESPOOL_TEST_NR_MANY] = {
+	[RESPOOL_TEST_ALLOC_LIST] = { alloc_list, BLOCK_NONE,
+				      RESPOOL_TEST_ZERO | RESPOOL_TEST_ATOMIC, ULONG_MAX },
+	[RESPOOL_TEST_FREE_LIST]  = { free_list, BLOCK_LIVE },
+	[RESPOOL_TEST_ALLOC_BULK] = { alloc_bulk, BLOCK_NONE,
+				      RESPOOL_TEST_ZERO | RESPOOL_TEST_ATOMIC, UINT_MAX },
+	[RESPOOL_TEST_FREE_BULK]  = { free_bulk, BLOCK_LIVE },
+};
+
+static bool any_bytes(const struct test_file *file, u32 first, u32 nr)
+{
+	while (nr--)
+		if (file->blocks[first + nr].kind == BLOCK_BYTES)
+			return true;
+	return false;
+}
+
+static int run_many(struct test_file *file, const struct many_info *info,
+		    struct respool_test_many *many)
+{
+	void *array = kvcalloc(many->nr, sizeof(struct respool_extent), GFP_KERNEL_ACCOUNT);
+	int error = -ENOMEM;
+
+	if (!array)
+		return error;
+	error = claim_blocks(file, many->handle, many->nr, info->from);
+	if (error)
+		goto out;
+	if (info->from == BLOCK_LIVE && any_bytes(file, many->handle, many->nr)) {
+		release_blocks(file, many->handle, many->nr, BLOCK_LIVE);
+		error = -EINVAL;
+		goto out;
+	}
+	many->result = info->run(file, many, array);
+out:
+	kvfree(array);
+	return error;
+}
+
+static int ioctl_many(struct test_file *file, void *arg)
+{
+	struct respool_test_many *many = arg;
+	const struct many_info *info;
+
+	many->result = 0;
+	if (many->__reserved || many->call >= RESPOOL_TEST_NR_MANY || !many->nr ||
+	    many->nr > RESPOOL_TEST_MAX_MANY)
+		return -EINVAL;
+	info = &many_info[array_index_nospec(many->call, RESPOOL_TEST_NR_MANY)];
+	if (many->flags & ~info->flags || many->size > info->max_size)
+		return -EINVAL;
+	return run_many(file, info, many);
+}
+
+/* Churn */
+
+#define CHURN_SLOTS	32
+#define CHURN_BURST	8	/* calls an interrupt, or between two looks at the clock */
+
+struct churn_slot {
+	void *addr;
+	unsigned int order;
+	u64 mark;		/* in the first and in the last word */
+};
+
+/* One context that allocates and frees. Only that context touches it. */
+struct churner {
+	struct churn *churn;
+	struct hrtimer timer;	/* not of the task */
+	struct rnd_state random;
+	u64 allocations;
+	u64 nested;
+	u64 failures;
+	u64 refused;
+	u64 wrong;
+	struct churn_slot slot[CHURN_SLOTS];
+};
+
+enum churn_context { CHURN_TASK, CHURN_HARDIRQ, CHURN_SOFTIRQ, CHURN_CONTEXTS };
+
+struct churn {
+	struct respool *pool;
+	const struct respool_test_churn *arg;
+	struct task_struct *task;
+	bool calling;		/* the task is inside one of its calls */
+	struct churner churner[CHURN_CONTEXTS];
+};
+
+static u64 *last_word(const struct churn_slot *slot)
+{
+	return slot->addr + (PAGE_SIZE << slot->order) - sizeof(u64);
+}
+
+static void churn_alloc(struct churner *churner, struct churn_slot *slot)
+{
+	struct churn *churn = churner->churn;
+
+	slot->order = prandom_u32_state(&churner->random) % (churn->arg->max_order + 1);
+	slot->addr = respool_alloc_pages(churn->pool, slot->order, GFP_ATOMIC);
+	if (!slot->addr) {
+		churner->failures++;
+		return;
+	}
+	churner->allocations++;
+	if (!respool_has_memory(churn->pool))
+		return;
+	slot->mark = prandom_u32_state(&churner->random);
+	WRITE_ONCE(*(u64 *)slot->addr, slot->mark);
+	WRITE_ONCE(*last_word(slot), slot->mark);
+}
+
+static void churn_free(struct churner *churner, struct churn_slot *slot)
+{
+	struct churn *churn = churner->churn;
+
+	if (respool_has_memory(churn->pool) &&
+	    (READ_ONCE(*(u64 *)slot->addr) != slot->mark ||
+	     READ_ONCE(*last_word(slot)) != slot->mark))
+		churner->wrong++;
+	if (respool_free_pages(churn->pool, slot->addr, slot->order))
+		churner->refused++;
+	slot->addr = NULL;
+}
+
+static void churn_once(struct churner *churner)
+{
+	struct churn_slot *slot;
+
+	slot = &churner->slot[prandom_u32_state(&churner->random) % CHURN_SLOTS];
+	if (slot->addr)
+		churn_free(churner, slot);
+	else
+		churn_alloc(churner, slot);
+}
+
+static ktime_t churn_period(const struct churn *churn)
+{
+	return ns_to_ktime((u64)churn->arg->period_us * NSEC_PER_USEC);
+}
+
+static enum hrtimer_restart churn_tick(struct hrtimer *timer)
+{
+	struct churner *churner = container_of(timer, struct churner, timer);
+	struct churn *churn = churner->churn;
+	unsigned int i;
+
+	if (current == churn->task && READ_ONCE(churn->calling))
+		churner->nested++;
+	for (i = 0; i < CHURN_BURST; i++)
+		churn_once(churner);
+	hrtimer_forward_now(timer, churn_period(churn));
+	return HRTIMER_RESTART;
+}
+
+static void churn_in_task(struct churn *churn)
+{
+	bool irqs_off = churn->arg->flags & RESPOOL_TEST_CHURN_IRQS_OFF;
+	unsigned long flags = 0;
+	unsigned int i;
+
+	if (irqs_off)
+		local_irq_save(flags);
+	WRITE_ONCE(churn->calling, true);
+	for (i = 0; i < CHURN_BURST; i++)
+		churn_once(&churn->churner[CHURN_TASK]);
+	WRITE_ONCE(churn->calling, false);
+	if (irqs_off)
+		local_irq_restore(flags);
+}
+
+static void churn_start(struct churner *churner, enum hrtimer_mode mode)
+{
+	hrtimer_init(&churner->timer, CLOCK_MONOTONIC, mode);
+	churner->timer.function = churn_tick;
+	hrtimer_start(&churner->timer, churn_period(churner->churn), mode);
+}
+
+static void churn_for_a_while(struct churn *churn)
+{
+	struct churner *hardirq = &churn->churner[CHURN_HARDIRQ];
+	struct churner *softirq = &churn->churner[CHURN_SOFTIRQ];
+	u32 flags = churn->arg->flags;
+	ktime_t end = ktime_add_ms(ktime_get(), churn->arg->ms);
+
+	if (flags & RESPOOL_TEST_CHURN_HARDIRQ)
+		churn_start(hardirq, HRTIMER_MODE_REL_PINNED_HARD);
+	if (flags & RESPOOL_TEST_CHURN_SOFTIRQ)
+		churn_start(softirq, HRTIMER_MODE_REL_PINNED_SOFT);
+	do {
+		churn_in_task(churn);
+		cond_resched();
+	} while (ktime_before(ktime_get(), end) && !signal_pending(current));
+	if (flags & RESPOOL_TEST_CHURN_HARDIRQ)
+		hrtimer_cancel(&hardirq->timer);
+	if (flags & RESPOOL_TEST_CHURN_SOFTIRQ)
+		hrtimer_cancel(&softirq->timer);
+}
+
+static void churn_reply(const struct churn *churn, struct respool_test_churn *reply)
+{
+	const struct churner *churner = churn->churner;
+	unsigned int i;
+
+	reply->task_allocations = churner[CHURN_TASK].allocations;
+	reply->hardirq_allocations = churner[CHURN_HARDIRQ].allocations;
+	reply->softirq_allocations = churner[CHURN_SOFTIRQ].allocations;
+	reply->nested = 0;
+	reply->failures = 0;
+	reply->refused = 0;
+	reply->wrong = 0;
+	for (i = 0; i < CHURN_CONTEXTS; i++) {
+		reply->nested += churner[i].nested;
+		reply->failures += churner[i].failures;
+		reply->refused += churner[i].refused;
+		reply->wrong += churner[i].wrong;
+	}
+}
+
+static bool churn_valid(const struct respool_test_churn *arg)
+{
+	return !(arg->flags & ~RESPOOL_TEST_CHURN_FLAGS) && arg->ms <= 60000 &&
+	       arg->period_us >= 20 && arg->max_order <= 10;
+}
+
+static int ioctl_churn(struct test_file *file, void *arg)
+{
+	struct churner *churner;
+	struct churn *churn;
+	unsigned int i, slot;
+
+	if (!churn_valid(arg))
+		return -EINVAL;
+	if (!file_pool(file))
+		return -ENOENT;
+	churn = kzalloc(sizeof(*churn), GFP_KERNEL);
+	if (!churn)
+		return -ENOMEM;
+	churn->pool = file->pool;
+	churn->arg = arg;
+	churn->task = current;
+	for (i = 0; i < CHURN_CONTEXTS; i++) {
+		churn->churner[i].churn = churn;
+		prandom_seed_state(&churn->churner[i].random, churn->arg->seed + i);
+	}
+
+	churn_for_a_while(churn);
+
+	for (i = 0; i < CHURN_CONTEXTS; i++) {
+		churner = &churn->churner[i];
+		for (slot = 0; slot < CHURN_SLOTS; slot++)
+			if (churner->slot[slot].addr)
+				churn_free(churner, &churner->slot[slot]);
+	}
+	churn_reply(churn, arg);
+	kfree(churn);
+	return 0;
+}
+
 /* @size: of the structure now; @min_size: of its first version. */
 static const struct ioctl_info {
 	int (*run)(struct test_file *file, void *arg);
@@ -927,6 +1455,8 @@ static const struct ioctl_info {
 	IOCTL(VALIDATE, ioctl_validate, respool_test_validate, why),
 	IOCTL(MISUSE, ioctl_misuse, respool_test_misuse, __reserved),
 	IOCTL(DRAIN, ioctl_drain, respool_test_drain, __reserved),
+	IOCTL(MANY, ioctl_many, respool_test_many, __reserved),
+	IOCTL(CHURN, ioctl_churn, respool_test_churn, wrong),
 #undef IOCTL
 };
 
@@ -1022,13 +1552,15 @@ static int __init test_init(void)
 	BUILD_BUG_ON(sizeof(struct respool_test_info) != 48);
 	BUILD_BUG_ON(sizeof(struct respool_test_open) != 40);
 	BUILD_BUG_ON(sizeof(struct respool_test_slab) != 40);
-	BUILD_BUG_ON(sizeof(struct respool_test_op) != 56);
+	BUILD_BUG_ON(sizeof(struct respool_test_op) != 72);
 	BUILD_BUG_ON(sizeof(struct respool_test_batch) != 32);
 	BUILD_BUG_ON(sizeof(struct respool_test_pool_stats) != 1520);
 	BUILD_BUG_ON(sizeof(struct respool_test_slab_stats) != 248);
 	BUILD_BUG_ON(sizeof(struct respool_test_validate) != 128);
 	BUILD_BUG_ON(sizeof(struct respool_test_misuse) != 32);
 	BUILD_BUG_ON(sizeof(struct respool_test_drain) != 8);
+	BUILD_BUG_ON(sizeof(struct respool_test_many) != 32);
+	BUILD_BUG_ON(sizeof(struct respool_test_churn) != 80);
 
 	return misc_register(&test_device);
 }
