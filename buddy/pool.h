@@ -40,7 +40,7 @@ struct respool_account {
 
 /*
  * Locks, in the order they are taken:
- *   accounts_lock (pool.c)	mutex: which handles exist
+ *   accounts_lock (account.c)	mutex: which handles exist
  *   slab->lock (slab/slab.c)
  *   magazines (magazine.c)	a bit for each CPU, only tried on hot paths
  *   pool->lock			raw, interrupts off: everything marked L
@@ -160,6 +160,10 @@ void respool_pool_destroy(struct respool_pool *pool);
 void respool_pool_publish(struct respool_pool *pool);
 void respool_pool_withdraw(struct respool_pool *pool);
 void respool_pools_drain_cpu(unsigned int cpu);
+
+unsigned long respool_pool_freeze(struct respool_pool *pool) __acquires(&pool->lock);
+void respool_pool_thaw(struct respool_pool *pool, unsigned long flags) __releases(&pool->lock);
+struct respool_tally respool_sum_tally(struct respool_pool *pool, unsigned int tag);
 
 void respool_pool_stats(struct respool_pool *pool, struct respool_stats *stats);
 int respool_pool_validate(struct respool_pool *pool, char *why, size_t len);

@@ -87,11 +87,13 @@ static enum respool_refusal refusal_of(const struct respool_request *request)
  *
  * Never uses a page outside the range. What CPUs keep in magazines is not
  * looked at unless the request would fail: the highest or lowest place is that
- * of what else is free, and respool_drain() first makes it that of all. The block is aligned to the next power
- * of two of its size and the work bounded by the square of the number of
- * orders, except that a range as long as the request is looked at page by
- * page, and that with RESPOOL_SCAN, where no aligned block is free, all blocks
- * in the range are walked. Free it with respool_free_block().
+ * of what else is free; after respool_drain(), of all.
+ *
+ * The block is aligned to the next power of two of its size and the work
+ * bounded by the square of the number of orders, except that a range as long
+ * as the request is looked at page by page, and that with RESPOOL_SCAN, where
+ * no aligned block is free, all blocks in the range are walked. Free it with
+ * respool_free_block().
  *
  * Context: Any context except NMI. Takes the pool's lock with interrupts off.
  * Never sleeps.

@@ -227,7 +227,8 @@ int respool_validate(struct respool *pool, char *why, size_t len);
  *	respool_usable_size() says of each, not what was asked for
  * @free_blocks: free blocks in all runs
  * @free_bytes: bytes of those blocks, their headers included
- * @overhead_bytes: run headers, end tags and the headers of live blocks;
+ * @overhead_bytes: run headers, end tags and the headers of live blocks, and
+ *	runs out of service;
  *	@held_pages * PAGE_SIZE == @live_bytes + @free_bytes + @overhead_bytes
  * @largest_free: usable bytes of the largest free block
  * @peak_held_pages: highest @held_pages since create
