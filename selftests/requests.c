@@ -10,7 +10,8 @@
 
 #include "selftest.h"
 
-#define PAGE	4096ULL
+#define PAGE		4096ULL
+#define NR_HANDLES	8192
 
 /* Indexes into refusals[], by enum respool_refusal. */
 enum { ZERO_SIZE = 5, TOO_LARGE, BAD_ALIGN };
@@ -44,16 +45,16 @@ FIXTURE_VARIANT_ADD(requests, prime_number_of_pages)
 	.pools = "main:12428K",
 };
 
-/* Handles up to nr_pages are for the page of that index, the others for anything. */
+/* A handle below nr_pages is for the page of that index, SPARE(n) for anything. */
 FIXTURE_SETUP(requests)
 {
 	struct respool_test_info info = { .name = "main" };
 
 	USE_POOLS(variant->pools);
-	self->fd = client_open("main", 8192);
+	self->fd = client_open("main", NR_HANDLES);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, client_ioctl(self->fd, RESPOOL_TEST_IOC_INFO, &info));
-	ASSERT_GT(8192 / 2 + 1, info.pages);
+	ASSERT_GE(NR_HANDLES / 2, info.pages);
 	self->nr_pages = info.pages;
 	self->max_order = info.max_order;
 	ASSERT_EQ(0, run(self->fd, OP(ALLOC_REQUEST, .size = 1), &self->start));
@@ -120,7 +121,8 @@ static unsigned int fragment(int fd, unsigned int nr_pages, uint64_t *random)
 	return n;
 }
 
-static void unfragment(int fd, unsigned int n)
+/* Free those of the first @n handles that hold anything. */
+static void free_held(int fd, unsigned int n)
 {
 	while (n--)
 		run(fd, OP(FREE, .handle = n), NULL);
@@ -251,7 +253,7 @@ TEST_F(requests, random_conditions_are_met_or_the_request_fails)
 	EXPECT_LT(0, n);
 	EXPECT_VALID(self->fd, RESPOOL_TEST_POOL);
 	EXPECT_EQ(0, free_handles(self->fd, SPARE(0), n));
-	unfragment(self->fd, held);
+	free_held(self->fd, held);
 }
 
 TEST_F(requests, largest_is_what_then_succeeds_and_no_more_does)
@@ -281,7 +283,7 @@ TEST_F(requests, largest_is_what_then_succeeds_and_no_more_does)
 		if (op.size != pages)
 			EXPECT_EQ(-ENOMEM, run(self->fd, op, NULL));
 	}
-	unfragment(self->fd, held);
+	free_held(self->fd, held);
 }
 
 TEST_F(requests, scan_finds_a_row_of_pages_that_is_no_block)
@@ -299,7 +301,7 @@ TEST_F(requests, scan_finds_a_row_of_pages_that_is_no_block)
 	EXPECT_EQ(row, phys);
 	EXPECT_EQ(0, settled_stats(self->fd).free_pages);
 	EXPECT_EQ(0, free_handle(self->fd, SPARE(0)));
-	unfragment(self->fd, self->nr_pages);
+	free_held(self->fd, self->nr_pages);
 }
 
 static void free_every_third(int fd, unsigned int first, unsigned int nr_pages)
@@ -464,7 +466,7 @@ TEST_F(requests, list_is_made_of_whatever_is_left)
 	ASSERT_EQ(half, many(self->fd, RESPOOL_TEST_ALLOC_LIST, SPARE(0), half, half, 0));
 	EXPECT_EQ(0, settled_stats(self->fd).free_pages);
 	EXPECT_EQ(0, free_handles(self->fd, SPARE(0), half));
-	unfragment(self->fd, self->nr_pages);
+	free_held(self->fd, self->nr_pages);
 }
 
 TEST_F(requests, list_is_all_or_nothing)
@@ -653,7 +655,7 @@ TEST_F(requests, known_zero_pages_are_not_cleared_again)
 	ASSERT_EQ(0, run(self->fd, zero, NULL));
 	EXPECT_EQ(0, run(self->fd, OP(VERIFY_ZERO, .handle = SPARE(0)), NULL));
 	ASSERT_EQ(0, run(self->fd, OP(FREE, .handle = SPARE(0)), NULL));
-	unfragment(self->fd, n);
+	free_held(self->fd, n);
 }
 
 TEST_F(requests, being_known_to_be_zero_never_stops_a_merge)
@@ -698,7 +700,7 @@ TEST_F(requests, stale_data_is_never_shown)
 	EXPECT_LT(0, pool_stats(self->fd).clear_pages);
 	EXPECT_GE(self->nr_pages, pool_stats(self->fd).clear_pages);
 	EXPECT_VALID(self->fd, RESPOOL_TEST_POOL);
-	unfragment(self->fd, 64);
+	free_held(self->fd, 64);
 }
 
 /* The watermark */
@@ -945,7 +947,7 @@ FIXTURE_SETUP(shape)
 	struct respool_test_info info = { .name = "main" };
 
 	USE_POOLS(variant->pools);
-	self->fd = client_open("main", 8192);
+	self->fd = client_open("main", NR_HANDLES);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, client_ioctl(self->fd, RESPOOL_TEST_IOC_INFO, &info));
 	self->nr_pages = info.pages;
@@ -962,7 +964,7 @@ FIXTURE_TEARDOWN(shape)
 	close(self->fd);
 }
 
-/* Take a block of an order, whose handle is the order, and later free all of them. */
+/* Take a block of an order; its handle is the order. */
 static int take_order(int fd, unsigned int order)
 {
 	return run(fd, OP(ALLOC_PAGES, .handle = order, .size = order), NULL);
@@ -998,7 +1000,7 @@ TEST_F(shape, pool_is_full_with_a_block_of_each_order_taken_in_ascending_order)
 	}
 	n = take_the_rest(self->fd, order);
 	EXPECT_EQ(self->more, n);
-	unfragment(self->fd, order + n);
+	free_held(self->fd, order + n);
 }
 
 TEST_F(shape, pool_is_full_with_a_block_of_each_order_taken_in_descending_order)
@@ -1011,7 +1013,7 @@ TEST_F(shape, pool_is_full_with_a_block_of_each_order_taken_in_descending_order)
 	}
 	n = take_the_rest(self->fd, self->orders);
 	EXPECT_EQ(self->more, n);
-	unfragment(self->fd, self->orders + n);
+	free_held(self->fd, self->orders + n);
 }
 
 TEST_F(shape, freeing_in_ascending_orders_makes_each_next_order_available)
@@ -1038,7 +1040,7 @@ TEST_F(shape, whole_pool_can_be_had_after_everything_was_freed)
 	while (!run(self->fd, OP(ALLOC_PAGES, .handle = n), NULL))
 		n++;
 	EXPECT_EQ(self->nr_pages, n);
-	unfragment(self->fd, n);
+	free_held(self->fd, n);
 	EXPECT_EQ(0, run(self->fd, OP(LARGEST), &largest));
 	EXPECT_EQ(1ULL << self->max_order, largest);
 	EXPECT_EQ(0, run(self->fd, OP(LARGEST, .flags = RESPOOL_TEST_SCAN), &largest));

@@ -405,8 +405,7 @@ struct respool_test_many {
 #define RESPOOL_TEST_CHURN_FLAGS	0x7
 
 /**
- * struct respool_test_churn - CHURN: allocate and free for a while, in this
- * task and, if asked to, at the same time in interrupts of the CPU it starts on.
+ * struct respool_test_churn - CHURN: allocate and free for a while.
  * @flags: in: RESPOOL_TEST_CHURN_HARDIRQ, _SOFTIRQ, _IRQS_OFF
  * @ms: in: how long, at most 60000
  * @period_us: in: time between interrupts, at least 20
@@ -419,6 +418,9 @@ struct respool_test_many {
  * @failures: out: allocations that got nothing
  * @refused: out: frees that were refused
  * @wrong: out: blocks that lost the mark their holder had left there
+ *
+ * In this task and, if asked to, at the same time in interrupts of the CPU it
+ * starts on. All is freed in the end. A signal ends it early.
  */
 struct respool_test_churn {
 	__u32 flags;

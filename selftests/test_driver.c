@@ -606,7 +606,7 @@ static int run_look(struct test_file *file, struct respool_test_op *op)
 #define FLAGS_FREE	(RESPOOL_TEST_CHECK | FLAGS_CALL)
 #define FLAGS_PLACE	(RESPOOL_TEST_TOP_DOWN | RESPOOL_TEST_SCAN | RESPOOL_TEST_UNKNOWN)
 
-/* What each operation understands; what has no limit here is zero. */
+/* What each operation understands; a field without a limit here must be zero. */
 static const struct op_info {
 	int (*run)(struct test_file *file, struct respool_test_op *op);
 	u32 flags;
