@@ -84,25 +84,35 @@ static unsigned long take_contig(int nid, unsigned long nr_pages, unsigned long 
 	return 0;
 }
 
+static unsigned long take_contig_anywhere(unsigned long nr_pages, unsigned long align)
+{
+	unsigned long pfn = 0;
+	int nid;
+
+	for_each_online_node(nid) {
+		pfn = take_contig(nid, nr_pages, align);
+		if (pfn)
+			break;
+	}
+	return pfn;
+}
+
 /*
  * Best aligned to the largest power of two inside, so that one block can be
- * that large; if need be, to a pageblock, below which nothing can be isolated.
+ * that large; if need be, to a pageblock, below which nothing can be isolated,
+ * and once more, for pages that could not be moved may have been in use only
+ * for a moment.
  */
 static unsigned long find_contig(unsigned long nr_pages)
 {
-	unsigned long best = max(rounddown_pow_of_two(nr_pages), pageblock_nr_pages);
-	unsigned long align, pfn;
-	int nid;
+	unsigned long align = max(rounddown_pow_of_two(nr_pages), pageblock_nr_pages);
+	unsigned long pfn = take_contig_anywhere(nr_pages, align);
 
-	for (align = best; ; align = max(align / 8, pageblock_nr_pages)) {
-		for_each_online_node(nid) {
-			pfn = take_contig(nid, nr_pages, align);
-			if (pfn)
-				return pfn;
-		}
-		if (align == pageblock_nr_pages)
-			return 0;
+	while (!pfn && align > pageblock_nr_pages) {
+		align = max(align / 8, pageblock_nr_pages);
+		pfn = take_contig_anywhere(nr_pages, align);
 	}
+	return pfn ? pfn : take_contig_anywhere(nr_pages, align);
 }
 
 static int check_system(const struct respool_spec *spec)
