@@ -68,11 +68,8 @@ typedef uint64_t u64;
 #define is_power_of_2(n)	((n) != 0 && (((n) & ((n) - 1)) == 0))
 
 #define check_add_overflow(a, b, d)	__builtin_add_overflow(a, b, d)
-#define check_sub_overflow(a, b, d)	__builtin_sub_overflow(a, b, d)
-#define check_mul_overflow(a, b, d)	__builtin_mul_overflow(a, b, d)
 
 #define BUILD_BUG_ON(c)		_Static_assert(!(c), #c)
-#define container_of(p, t, m)	((t *)((char *)(p) - offsetof(t, m)))
 
 #endif /* __KERNEL__ */
 #endif /* RESPOOL_PLAIN_H */
