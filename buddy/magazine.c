@@ -146,17 +146,21 @@ static void drain_all(struct respool_magazines *m, struct respool_cpu *cpu, unsi
 /*
  * Empty every CPU's magazine for @order into the core. Sends no interrupt.
  * With interrupts or softirqs off, that of a CPU that does not leave its
- * magazines for a while is passed over.
+ * magazines for a while is passed over. Unless @thorough, one that looks empty
+ * is believed to be.
  */
-void respool_magazines_drain_order(struct respool_magazines *m, unsigned int order)
+void respool_magazines_drain_order(struct respool_magazines *m, unsigned int order,
+				   bool thorough)
 {
 	struct respool_cpu *cpu;
 	unsigned int i;
 
 	for_each_possible_cpu(i) {
 		cpu = per_cpu_ptr(m->cpu, i);
+		if (!thorough && !READ_ONCE(cpu->magazine[order].nr))
+			continue;
 		preempt_disable();
-		if (READ_ONCE(cpu->magazine[order].nr) && try_for_a_while(cpu)) {
+		if (try_for_a_while(cpu)) {
 			drain_all(m, cpu, order);
 			respool_cpu_unlock(cpu);
 		}
@@ -170,7 +174,7 @@ void respool_magazines_drain(struct respool_magazines *m)
 	unsigned int order;
 
 	for (order = 0; order < RESPOOL_MAGAZINES; order++)
-		respool_magazines_drain_order(m, order);
+		respool_magazines_drain_order(m, order, true);
 }
 
 /* Empty the magazines of a CPU that went away. Task context. */

@@ -181,7 +181,8 @@ unsigned long respool_magazine_refill(struct respool_magazines *m, unsigned int 
 				      unsigned int tag);
 bool respool_magazine_spill(struct respool_magazines *m, unsigned long page, unsigned int order);
 
-void respool_magazines_drain_order(struct respool_magazines *m, unsigned int order);
+void respool_magazines_drain_order(struct respool_magazines *m, unsigned int order,
+				   bool thorough);
 void respool_magazines_drain(struct respool_magazines *m);
 void respool_magazines_drain_cpu(struct respool_magazines *m, unsigned int cpu);
 

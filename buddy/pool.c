@@ -231,16 +231,17 @@ unsigned long respool_try_alloc(struct respool *handle, unsigned long nr_pages, 
 {
 	struct respool_magazines *magazines = &handle->pool->magazines;
 	unsigned int order = respool_order_of(nr_pages), i;
+	bool waiters = atomic_read(&handle->pool->waiters);
 	unsigned long page = RESPOOL_NO_PAGE;
 
 	/* While a task waits for pages, nobody stores them up. */
-	if (is_power_of_2(nr_pages) && !atomic_read(&handle->pool->waiters))
+	if (is_power_of_2(nr_pages) && !waiters)
 		page = respool_magazine_refill(magazines, order, handle->tag);
 	if (page == RESPOOL_NO_PAGE)
 		page = alloc_core(handle, nr_pages, gfp);
 	order = min_t(unsigned int, order, RESPOOL_MAGAZINES);
 	for (i = 0; page == RESPOOL_NO_PAGE && i < RESPOOL_MAGAZINES; i++) {
-		respool_magazines_drain_order(magazines, (order + i) % RESPOOL_MAGAZINES);
+		respool_magazines_drain_order(magazines, (order + i) % RESPOOL_MAGAZINES, waiters);
 		page = alloc_core(handle, nr_pages, gfp);
 	}
 	return page;

@@ -140,8 +140,8 @@ static inline void respool_charge(struct respool *handle, unsigned long nr_pages
 /*
  * Pages came back, under a magazine's or the pool's lock that has been dropped.
  * A task that waits counts itself first and then takes each of these locks in
- * search of pages: before us, and we see it counted, or after us, and it sees
- * the pages.
+ * search of pages, in a thorough drain: before us, and we see it counted, or
+ * after us, and it sees the pages.
  */
 static inline void respool_wake(struct respool_pool *pool)
 {
