@@ -82,8 +82,7 @@ static void clear_share(struct respool_pool *pool, struct respool_cpu *cpu, unsi
 	unsigned int order;
 
 	for (order = 0; order < RESPOOL_MAGAZINES; order++) {
-		pool->order_allocations[order] +=
-			cpu->allocations[order][tag];
+		pool->order_allocations[order] += cpu->allocations[order][tag];
 		pool->frees += cpu->frees[order][tag];
 		cpu->allocations[order][tag] = 0;
 		cpu->frees[order][tag] = 0;
@@ -223,20 +222,21 @@ EXPORT_SYMBOL_GPL(respool_put);
 int respool_pool_account(struct respool_pool *pool, unsigned int tag,
 			 struct respool_account *account)
 {
-	unsigned long flags = respool_pool_freeze(pool);
-	struct respool_tally tally = respool_sum_tally(pool, tag);
-	int error = -ENOENT;
+	const struct respool *handle;
+	struct respool_tally tally;
 
-	if (pool->account[tag]) {
-		strscpy(account->owner, pool->account[tag]->owner, sizeof(account->owner));
+	mutex_lock(&accounts_lock);
+	handle = pool->account[tag];
+	if (handle) {
+		tally = read_tally(pool, tag);
+		strscpy(account->owner, handle->owner, sizeof(account->owner));
 		account->pages = tally.pages;
 		account->blocks = tally.allocations - tally.frees;
 		account->allocations = tally.allocations;
 		account->frees = tally.frees;
-		error = 0;
 	}
-	respool_pool_thaw(pool, flags);
-	return error;
+	mutex_unlock(&accounts_lock);
+	return handle ? 0 : -ENOENT;
 }
 
 /* From now on respool_get() finds the pool. */

@@ -381,30 +381,20 @@ EXPORT_SYMBOL_GPL(respool_alloc_exact);
 
 /* Free */
 
-static int free_locked(struct respool_pool *pool, unsigned long page, unsigned int order)
-{
-	struct respool_block block;
-	int error;
-
-	lockdep_assert_held(&pool->lock);
-	if (*pool->broken)
-		return -EUCLEAN;
-	error = respool_buddy_free(&pool->buddy, page, order, &block);
-	if (error)
-		return error;
-	pool->tally[block.tag].frees++;
-	pool->tally[block.tag].pages -= block.nr_pages;
-	pool->frees++;
-	return 0;
-}
-
 static int free_core(struct respool_pool *pool, unsigned long page, unsigned int order)
 {
+	struct respool_block block;
 	unsigned long flags;
-	int error;
+	int error = -EUCLEAN;
 
 	raw_spin_lock_irqsave(&pool->lock, flags);
-	error = free_locked(pool, page, order);
+	if (!*pool->broken)
+		error = respool_buddy_free(&pool->buddy, page, order, &block);
+	if (!error) {
+		pool->tally[block.tag].frees++;
+		pool->tally[block.tag].pages -= block.nr_pages;
+		pool->frees++;
+	}
 	raw_spin_unlock_irqrestore(&pool->lock, flags);
 	return error;
 }
