@@ -1065,9 +1065,25 @@ static bool range_is_free(const struct respool_buddy *b, unsigned long frame, un
 	return true;
 }
 
+/* The same from the end; if not all are free, where what is in the way begins. */
+static bool range_is_free_down(const struct respool_buddy *b, unsigned long frame,
+			       unsigned long end, unsigned long *resume)
+{
+	struct respool_block block;
+
+	while (frame < end) {
+		respool_buddy_find(b, end - 1 - b->lead, &block);
+		end = block.nr_pages ? frame_of(b, block.page) : end - 1;
+		*resume = end;
+		if (block.kind != RESPOOL_PAGE_FREE)
+			return false;
+	}
+	return true;
+}
+
 /* First place in the range with @nr_pages free pages, at the alignment. Linear in the blocks. */
-static unsigned long scan(const struct respool_buddy *b, unsigned long nr_pages,
-			  unsigned int align_order, unsigned long lo, unsigned long hi)
+static unsigned long scan_up(const struct respool_buddy *b, unsigned long nr_pages,
+			     unsigned int align_order, unsigned long lo, unsigned long hi)
 {
 	unsigned long place = round_up(lo, 1UL << align_order), resume;
 
@@ -1077,6 +1093,30 @@ static unsigned long scan(const struct respool_buddy *b, unsigned long nr_pages,
 		place = round_up(place_of(b, resume), 1UL << align_order);
 	}
 	return RESPOOL_NO_PAGE;
+}
+
+/* Last such place. */
+static unsigned long scan_down(const struct respool_buddy *b, unsigned long nr_pages,
+			       unsigned int align_order, unsigned long lo, unsigned long hi)
+{
+	unsigned long place, frame, resume;
+
+	while (lo + nr_pages <= hi) {
+		place = round_down(hi - nr_pages, 1UL << align_order);
+		if (place < lo)
+			break;
+		frame = frame_at(b, place);
+		if (range_is_free_down(b, frame, frame + nr_pages, &resume))
+			return place;
+		hi = place_of(b, resume);
+	}
+	return RESPOOL_NO_PAGE;
+}
+
+static unsigned long scan(const struct respool_buddy *b, const struct respool_fit *fit,
+			  unsigned long lo, unsigned long hi)
+{
+	return (fit->top_down ? scan_down : scan_up)(b, fit->nr_pages, fit->align_order, lo, hi);
 }
 
 /* The range of @fit as places; false if it is none. */
@@ -1115,7 +1155,7 @@ unsigned long respool_buddy_alloc_fit(struct respool_buddy *b, const struct resp
 	} else {
 		if (hi - lo > nr_pages && !fit->scan)
 			return RESPOOL_NO_PAGE;
-		lo = scan(b, nr_pages, fit->align_order, lo, hi);
+		lo = scan(b, fit, lo, hi);
 		if (lo == RESPOOL_NO_PAGE)
 			return RESPOOL_NO_PAGE;
 		frame = frame_at(b, lo);

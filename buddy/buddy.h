@@ -85,7 +85,7 @@ struct respool_block {
  * @top_down: the highest place that fits; else the lowest
  * @scan: where no aligned block of the next power of two is free, look at
  *	every block in the range for a row of free pages that is long enough,
- *	and take the lowest
+ *	from the same end
  */
 struct respool_fit {
 	unsigned long nr_pages;

@@ -92,8 +92,9 @@ static enum respool_refusal refusal_of(const struct respool_request *request)
  * The block is aligned to the next power of two of its size and the work
  * bounded by the square of the number of orders, except that a range as long
  * as the request is looked at page by page, and that with RESPOOL_SCAN, where
- * no aligned block is free, all blocks in the range are walked. Free it with
- * respool_free_block().
+ * no aligned block is free, the blocks in the range are walked, up from the
+ * lowest page or with RESPOOL_TOP_DOWN down from the highest, to the first row
+ * of free pages that is long enough. Free it with respool_free_block().
  *
  * Context: Any context except NMI. Takes the pool's lock with interrupts off.
  * Never sleeps.

@@ -42,7 +42,7 @@ FIXTURE_VARIANT_ADD(requests, without_caches)
 
 FIXTURE_VARIANT_ADD(requests, prime_number_of_pages)
 {
-	.pools = "main:12428K",
+	.pools = "main:12436K",
 };
 
 /* A handle below nr_pages is for the page of that index, SPARE(n) for anything. */
@@ -286,20 +286,28 @@ TEST_F(requests, largest_is_what_then_succeeds_and_no_more_does)
 	free_held(self->fd, held);
 }
 
-TEST_F(requests, scan_finds_a_row_of_pages_that_is_no_block)
+TEST_F(requests, scan_finds_the_lowest_or_highest_row_of_pages_that_is_no_block)
 {
-	__u64 phys, row = self->start + 3 * PAGE;
+	__u64 phys, low = self->start + 3 * PAGE, high = low + 64 * PAGE;
+	struct respool_test_op ask = OP(ALLOC_REQUEST, .handle = SPARE(0), .size = 8);
 
 	/* Wherever the pool starts, these eight pages are no aligned block. */
-	if (row % (8 * PAGE) == 0)
-		row += PAGE;
+	if (low % (8 * PAGE) == 0) {
+		low += PAGE;
+		high += PAGE;
+	}
 	ASSERT_EQ(0, take_each_page(self->fd, self->start, self->nr_pages));
-	ASSERT_EQ(0, free_handles(self->fd, (row - self->start) / PAGE, 8));
-	EXPECT_EQ(-ENOMEM, run(self->fd, OP(ALLOC_REQUEST, .handle = SPARE(0), .size = 8), NULL));
-	ASSERT_EQ(0, run(self->fd, OP(ALLOC_REQUEST, .handle = SPARE(0), .size = 8,
-				      .flags = RESPOOL_TEST_SCAN), &phys));
-	EXPECT_EQ(row, phys);
-	EXPECT_EQ(0, settled_stats(self->fd).free_pages);
+	ASSERT_EQ(0, free_handles(self->fd, (low - self->start) / PAGE, 8));
+	ASSERT_EQ(0, free_handles(self->fd, (high - self->start) / PAGE, 8));
+	EXPECT_EQ(-ENOMEM, run(self->fd, ask, NULL));
+	ask.flags = RESPOOL_TEST_SCAN | RESPOOL_TEST_TOP_DOWN;
+	ASSERT_EQ(0, run(self->fd, ask, &phys));
+	EXPECT_EQ(high, phys);
+	EXPECT_EQ(0, free_handle(self->fd, SPARE(0)));
+	ask.flags = RESPOOL_TEST_SCAN;
+	ASSERT_EQ(0, run(self->fd, ask, &phys));
+	EXPECT_EQ(low, phys);
+	EXPECT_EQ(8, settled_stats(self->fd).free_pages);
 	EXPECT_EQ(0, free_handle(self->fd, SPARE(0)));
 	free_held(self->fd, self->nr_pages);
 }
@@ -994,9 +1002,6 @@ TEST_F(shape, pool_is_full_with_a_block_of_each_order_taken_in_ascending_order)
 	for (order = 0; order < self->orders; order++) {
 		EXPECT_EQ(0, take_order(self->fd, order))
 			TH_LOG("order %u", order);
-		/* To be cut in the best place, a pool of one block must not be partly cached. */
-		if (self->more)
-			settled_stats(self->fd);
 	}
 	n = take_the_rest(self->fd, order);
 	EXPECT_EQ(self->more, n);

@@ -157,7 +157,7 @@ void respool_drain(struct respool *pool);
 
 /* struct respool_request.flags */
 #define RESPOOL_TOP_DOWN	0x1	/* the highest place that fits, else the lowest */
-#define RESPOOL_SCAN		0x2	/* if no aligned block fits, the lowest row of free pages */
+#define RESPOOL_SCAN		0x2	/* if no aligned block fits, a row of free pages */
 
 /**
  * struct respool_request - Pages under conditions.

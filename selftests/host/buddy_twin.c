@@ -280,8 +280,8 @@ static unsigned long find_block(const struct buddy_twin *t, unsigned int k,
 }
 
 /* First of the lowest @nr_pages free pages in a row, aligned to order @k, among @first..@last. */
-static unsigned long find_row(const struct buddy_twin *t, unsigned long nr_pages, unsigned int k,
-			      unsigned long first, unsigned long last)
+static unsigned long find_row_up(const struct buddy_twin *t, unsigned long nr_pages,
+				 unsigned int k, unsigned long first, unsigned long last)
 {
 	unsigned long page = align_page(t, first, k), row;
 
@@ -294,6 +294,27 @@ static unsigned long find_row(const struct buddy_twin *t, unsigned long nr_pages
 	return RESPOOL_NO_PAGE;
 }
 
+/* First of the highest. */
+static unsigned long find_row_down(const struct buddy_twin *t, unsigned long nr_pages,
+				   unsigned int k, unsigned long first, unsigned long last)
+{
+	unsigned long page = last + 1, row = 0;
+
+	while (page-- > first) {
+		row = t->head[page] == TWIN_FREE ? row + 1 : 0;
+		if (row >= nr_pages && align_page(t, page, k) == page)
+			return page;
+	}
+	return RESPOOL_NO_PAGE;
+}
+
+static unsigned long find_row(const struct buddy_twin *t, const struct respool_fit *fit,
+			      unsigned long last)
+{
+	return (fit->top_down ? find_row_down : find_row_up)(t, fit->nr_pages, fit->align_order,
+							     fit->first, last);
+}
+
 unsigned long buddy_twin_fit(const struct buddy_twin *t, const struct respool_fit *fit)
 {
 	unsigned long last = min(fit->last, t->nr_pages - 1), page = RESPOOL_NO_PAGE;
@@ -303,13 +324,13 @@ unsigned long buddy_twin_fit(const struct buddy_twin *t, const struct respool_fi
 	    fit->nr_pages > last - fit->first + 1)
 		return RESPOOL_NO_PAGE;
 	if (fit->nr_pages == last - fit->first + 1)
-		return find_row(t, fit->nr_pages, k, fit->first, last);
+		return find_row(t, fit, last);
 	while (BIT(k) < fit->nr_pages)
 		k++;
 	if (k <= max_order)
 		page = find_block(t, k, fit->first, last, fit->top_down);
 	if (page == RESPOOL_NO_PAGE && fit->scan)
-		page = find_row(t, fit->nr_pages, fit->align_order, fit->first, last);
+		page = find_row(t, fit, last);
 	return page;
 }
 
