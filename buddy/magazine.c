@@ -19,14 +19,22 @@
 
 #include "buddy/magazine.h"
 
-/* Move a batch from the core into a magazine, unless it holds something or is closed. */
-static void fill_empty(struct respool_magazines *m, struct respool_magazine *magazine,
-		       unsigned int order)
+/*
+ * Move a batch from the core into a magazine, unless it holds something or is
+ * closed. Not for the first block since it was drained: one who takes a single
+ * block of an order shall leave the rest of the pool in one piece.
+ */
+static void fill_empty(struct respool_magazines *m, struct respool_cpu *cpu,
+		       struct respool_magazine *magazine, unsigned int order)
 {
 	unsigned long flags;
 
 	if (magazine->nr || !m->high[order])
 		return;
+	if (!(cpu->wanted & BIT(order))) {
+		cpu->wanted |= BIT(order);
+		return;
+	}
 	raw_spin_lock_irqsave(m->lock, flags);
 	magazine->nr = respool_buddy_alloc_batch(m->buddy, order, m->refill[order],
 						 magazine->page);
@@ -69,7 +77,7 @@ unsigned long respool_magazine_refill(struct respool_magazines *m, unsigned int 
 	cpu = this_cpu_ptr(m->cpu);
 	if (respool_cpu_trylock(cpu)) {
 		magazine = &cpu->magazine[order];
-		fill_empty(m, magazine, order);
+		fill_empty(m, cpu, magazine, order);
 		if (magazine->nr)
 			page = respool_cpu_pop(m, cpu, magazine, order, tag);
 		respool_cpu_unlock(cpu);
@@ -139,6 +147,7 @@ static void drain_all(struct respool_magazines *m, struct respool_cpu *cpu, unsi
 {
 	struct respool_magazine *magazine = &cpu->magazine[order];
 
+	cpu->wanted &= ~BIT(order);
 	while (magazine->nr)
 		drain(m, magazine, order, min_t(u32, magazine->nr, RESPOOL_MAGAZINE_DRAIN));
 }

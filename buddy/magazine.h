@@ -43,6 +43,7 @@ struct respool_magazine {
  */
 struct respool_cpu {
 	unsigned long lock;
+	unsigned long wanted;		/* bit k: found empty since it was drained */
 	struct respool_magazine magazine[RESPOOL_MAGAZINES];
 	/* Blocks that came and went here, by order and owner tag. */
 	u64 allocations[RESPOOL_MAGAZINES][RESPOOL_BUDDY_TAGS];
