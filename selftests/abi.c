@@ -55,7 +55,9 @@ FIXTURE_VARIANT(structure)
 STRUCTURE(info, INFO, respool_test_info, .arg.info.name = "main");
 STRUCTURE(open, OPEN, respool_test_open, .on_new_file = true,
 	  .arg.open = { .name = "main", .nr_handles = 1 });
-STRUCTURE(slab, SLAB_CREATE, respool_test_slab, .arg.slab.name = "second");
+STRUCTURE(slab, SLAB_CREATE, respool_test_slab,
+	  .arg.slab = { .name = "second", .fit = RESPOOL_TEST_BEST_FIT,
+			.flags = RESPOOL_TEST_SLAB_FLAGS });
 STRUCTURE(op, OP, respool_test_op,
 	  .arg.op = { .op = RESPOOL_TEST_ALLOC_PAGES, .handle = 1 });
 STRUCTURE(batch, BATCH, respool_test_batch, .arg.batch.nr_ops = 0);
@@ -382,6 +384,16 @@ TEST_F(abi, a_file_has_so_many_slabs_of_different_names)
 		EXPECT_EQ(i, client_slab(self->fd, name));
 	}
 	EXPECT_EQ(-ENOMEM, client_slab(self->fd, "onetoomany"));
+}
+
+TEST_F(abi, a_slab_takes_known_options_only)
+{
+	EXPECT_EQ(-EINVAL, client_slab_with(self->fd, "fit", RESPOOL_TEST_NR_FITS, 0));
+	EXPECT_EQ(-EINVAL, client_slab_with(self->fd, "fit", ~0U, 0));
+	EXPECT_EQ(-EINVAL, client_slab_with(self->fd, "flags", 0, RESPOOL_TEST_SLAB_FLAGS + 1));
+	EXPECT_EQ(-EINVAL, client_slab_with(self->fd, "flags", 0, 1U << 31));
+	EXPECT_EQ(1, client_slab_with(self->fd, "all", RESPOOL_TEST_NR_FITS - 1,
+				      RESPOOL_TEST_SLAB_FLAGS));
 }
 
 TEST_F(abi, batch_runs_all_and_reports_each)

@@ -133,6 +133,117 @@ TEST_F(bytes, hole_of_the_right_size_is_used_again)
 	}
 }
 
+/* Each fit on a slab of its own, without magazines to come between. */
+
+FIXTURE(fit)
+{
+	int fd;
+	int slab;
+	struct respool_test_pool_stats before;
+};
+
+FIXTURE_VARIANT(fit)
+{
+	__u32 fit;
+};
+
+FIXTURE_VARIANT_ADD(fit, good) { .fit = RESPOOL_TEST_GOOD_FIT };
+FIXTURE_VARIANT_ADD(fit, first) { .fit = RESPOOL_TEST_FIRST_FIT };
+FIXTURE_VARIANT_ADD(fit, next) { .fit = RESPOOL_TEST_NEXT_FIT };
+FIXTURE_VARIANT_ADD(fit, best) { .fit = RESPOOL_TEST_BEST_FIT };
+
+FIXTURE_SETUP(fit)
+{
+	USE_POOLS(CLIENT_DEFAULT_POOLS);
+	self->fd = client_open("main", NR_HANDLES);
+	ASSERT_LE(0, self->fd);
+	self->before = settled_stats(self->fd);
+	self->slab = client_slab_with(self->fd, "fit", variant->fit,
+				      RESPOOL_TEST_SLAB_NO_MAGAZINES);
+	ASSERT_EQ(0, self->slab);
+}
+
+FIXTURE_TEARDOWN(fit)
+{
+	int watch = client_open("main", 1);
+
+	EXPECT_EQ(0, slab_stats(self->fd, self->slab).live_blocks);
+	EXPECT_GE(1, slab_stats(self->fd, self->slab).runs);
+	EXPECT_VALID(self->fd, self->slab);
+	close(self->fd);
+	EXPECT_LE(0, watch);
+	EXPECT_EMPTY_AGAIN(watch, &self->before);
+	close(watch);
+}
+
+/*
+ * Holes of 800, 400, 600, 400 and 800 bytes lie between blocks that stay, and
+ * behind the last of those is the rest of the run: which one takes 400 bytes?
+ * Next fit goes on where it was last, so it takes the rest.
+ */
+TEST_F(fit, takes_the_hole_it_is_named_for)
+{
+	static const unsigned int hole[] = { 800, 400, 600, 400, 800 };
+	unsigned int n = ARRAY_SIZE(hole), i;
+	__u64 at[ARRAY_SIZE(hole)], last, got;
+
+	for (i = 0; i < n; i++) {
+		ASSERT_EQ(0, make(self->fd, 2 * i, hole[i], &at[i]));
+		ASSERT_EQ(0, make(self->fd, 2 * i + 1, 100, &last));
+		ASSERT_LT(at[i], last);
+		if (i)
+			ASSERT_LT(at[i - 1], at[i]);
+	}
+	for (i = 0; i < n; i++)
+		ASSERT_EQ(0, drop(self->fd, 2 * i));
+	ASSERT_EQ(0, make(self->fd, 2 * n, 400, &got));
+	switch (variant->fit) {
+	case RESPOOL_TEST_FIRST_FIT:
+		EXPECT_EQ(at[0], got);
+		break;
+	case RESPOOL_TEST_NEXT_FIT:
+		EXPECT_LT(last, got);
+		break;
+	case RESPOOL_TEST_BEST_FIT:
+		EXPECT_EQ(at[1], got);
+		break;
+	default:
+		EXPECT_TRUE(got == at[1] || got == at[3]);
+	}
+	for (i = 1; i < 2 * n; i += 2)
+		ASSERT_EQ(0, drop(self->fd, i));
+	ASSERT_EQ(0, drop(self->fd, 2 * n));
+}
+
+/* Wilder use: runs come and go under the search, blocks move and merge. */
+TEST_F(fit, keeps_content_and_invariants)
+{
+	uint64_t random = TEST_SEED();
+	unsigned int i, handle;
+	__u64 size;
+	int error;
+
+	for (i = 0; i < 20000; i++) {
+		handle = random_below(&random, i % 5000 < 2500 ? 400 : 20);
+		size = 1 + (next_random(&random) >> (48 + random_below(&random, 16)));
+		error = make(self->fd, handle, size, NULL);
+		if (error == -EEXIST && random_below(&random, 2))
+			error = move(self->fd, handle, size, NULL);
+		else if (error == -EEXIST)
+			error = drop(self->fd, handle);
+		ASSERT_EQ(0, error);
+		if (i % 1000 == 0) {
+			EXPECT_VALID(self->fd, self->slab);
+			EXPECT_BYTES_ADD_UP(self->fd, self->slab);
+		}
+	}
+	for (handle = 0; handle < 400; handle++) {
+		error = drop(self->fd, handle);
+		if (error != -ENOENT)
+			EXPECT_EQ(0, error);
+	}
+}
+
 /*
  * Five neighbours in a run. Handles 1, 2 and 3 are free to play with; 0 and 4
  * keep what is beyond them out of the game.

@@ -106,12 +106,19 @@ int client_open(const char *pool, unsigned int nr_handles)
 	return error;
 }
 
-int client_slab(int fd, const char *name)
+const char *const client_fit_names[RESPOOL_TEST_NR_FITS] = { "good", "first", "next", "best" };
+
+int client_slab_with(int fd, const char *name, __u32 fit, __u32 flags)
 {
-	struct respool_test_slab arg = {};
+	struct respool_test_slab arg = { .fit = fit, .flags = flags };
 
 	snprintf(arg.name, sizeof(arg.name), "%s", name);
 	return client_ioctl(fd, RESPOOL_TEST_IOC_SLAB_CREATE, &arg) ?: (int)arg.slab;
+}
+
+int client_slab(int fd, const char *name)
+{
+	return client_slab_with(fd, name, 0, 0);
 }
 
 int client_validate(int fd, unsigned int target, char why[120])

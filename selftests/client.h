@@ -21,6 +21,9 @@
 /* Names of the refusals, by enum respool_refusal, as debugfs has them. */
 extern const char *const client_refusal_names[RESPOOL_TEST_NR_REFUSALS];
 
+/* Names of the fits, by enum respool_test_fit, as debugfs has them. */
+extern const char *const client_fit_names[RESPOOL_TEST_NR_FITS];
+
 /* Modules. They are looked for beside the program. */
 int client_load(const char *module, const char *params);
 int client_unload(const char *module);
@@ -29,6 +32,7 @@ int client_use_pools(const char *pools);
 /* The driver. */
 int client_open(const char *pool, unsigned int nr_handles);
 int client_slab(int fd, const char *name);
+int client_slab_with(int fd, const char *name, __u32 fit, __u32 flags);
 int client_ioctl(int fd, unsigned long cmd, void *arg);
 int client_validate(int fd, unsigned int target, char why[120]);
 int run(int fd, struct respool_test_op op, __u64 *value);

@@ -16,6 +16,19 @@
 
 static char text[1 << 20];
 
+/* A row of "blocks". */
+struct block {
+	long long offset;
+	__u64 bytes;
+	bool used;
+	long long next;		/* offsets, -1 for none */
+	long long prev;
+};
+
+static struct block blocks[8192];
+static unsigned int nr_blocks;
+static __u64 walked_runs, walked_bytes;
+
 FIXTURE(debugfs)
 {
 	int fd;
@@ -115,6 +128,24 @@ TEST_F(debugfs, pool_stats_are_those_of_the_function)
 	EXPECT_FIELD(max_order);
 	EXPECT_FIELD(largest_free_order);
 	EXPECT_REFUSALS();
+}
+
+TEST_F(debugfs, options_are_those_of_the_slab)
+{
+	int fit;
+
+	READ(SLAB_DIR "options");
+	EXPECT_STREQ("fit good\nflags 0x0\n", text);
+	for (fit = 1; fit < RESPOOL_TEST_NR_FITS; fit++) {
+		char path[128], want[64];
+
+		ASSERT_EQ(self->slab + fit, client_slab_with(self->fd, client_fit_names[fit], fit,
+							     RESPOOL_TEST_SLAB_NO_MAGAZINES));
+		snprintf(path, sizeof(path), POOL_DIR "slabs/%s/options", client_fit_names[fit]);
+		snprintf(want, sizeof(want), "fit %s\nflags 0x1\n", client_fit_names[fit]);
+		READ(path);
+		EXPECT_STREQ(want, text);
+	}
 }
 
 TEST_F(debugfs, pages_add_up)
@@ -271,6 +302,8 @@ TEST_F(debugfs, slab_stats_are_those_of_the_function)
 	EXPECT_FIELD(coalesces);
 	EXPECT_FIELD(runs_taken);
 	EXPECT_FIELD(runs_returned);
+	at = strchr(at, '\n') + 1;	/* the fragmentation, which has its own test */
+	at = strchr(at, '\n') + 1;
 	EXPECT_REFUSALS();
 	EXPECT_EQ(stats.held_pages * PAGE,
 		  stats.live_bytes + stats.free_bytes + stats.overhead_bytes);
@@ -278,76 +311,245 @@ TEST_F(debugfs, slab_stats_are_those_of_the_function)
 	EXPECT_EQ(stats.runs, stats.runs_taken - stats.runs_returned);
 }
 
-TEST_F(debugfs, classes_hold_the_free_blocks)
-{
-	struct respool_test_slab_stats stats = slab_stats(self->fd, self->slab);
-	__u64 min, max, blocks, bytes, last = 0, all_blocks = 0, all_bytes = 0;
-	char *line;
-	int fields;
+/* Runs are walked from end to end: each row begins where the one before ended. */
+struct walk {
+	long long run;
+	__u64 run_bytes;
+	long long at;		/* 0 between two runs */
+	bool prev_used;
+};
 
-	READ(SLAB_DIR "classes");
-	line = strtok(text, "\n");
-	EXPECT_STREQ("min_bytes max_bytes blocks bytes", line);
-	while ((line = strtok(NULL, "\n"))) {
-		fields = sscanf(line, "%llu %llu %llu %llu", &min, &max, &blocks, &bytes);
-		ASSERT_EQ(4, fields);
-		EXPECT_LT(last, min);
-		EXPECT_LE(min, max);
-		EXPECT_LE(blocks * min, bytes);
-		EXPECT_GE(blocks * max, bytes);
-		last = max;
-		all_blocks += blocks;
-		all_bytes += bytes;
+static bool walk_run(struct walk *walk, const char *line)
+{
+	if (sscanf(line, "run %lld bytes %llu", &walk->run, &walk->run_bytes) != 2 ||
+	    walk->at || walk->run % (long long)PAGE)
+		return false;
+	walk->at = walk->run + 40;	/* sizeof(struct respool_run) */
+	walk->prev_used = true;
+	walked_runs++;
+	walked_bytes += walk->run_bytes;
+	return true;
+}
+
+static bool walk_end(struct walk *walk, const struct block *block)
+{
+	long long end = walk->at + 8;
+
+	walk->at = 0;
+	return !block->bytes && end == walk->run + (long long)walk->run_bytes;
+}
+
+static long long parse_link(const char *word)
+{
+	return strcmp(word, "-") ? atoll(word) : -1;
+}
+
+static bool walk_block(struct walk *walk, const char *line, const char *used_owner)
+{
+	struct block *block = &blocks[nr_blocks];
+	char use[16], next[24], prev[24], owner[64];
+	unsigned int prev_used;
+
+	if (sscanf(line, "%lld %llu %15s %u %23s %23s %63s", &block->offset, &block->bytes, use,
+		   &prev_used, next, prev, owner) != 7)
+		return false;
+	block->used = !strcmp(use, "used");
+	block->next = parse_link(next);
+	block->prev = parse_link(prev);
+	if (!walk->at || block->offset != walk->at || prev_used != walk->prev_used ||
+	    strcmp(owner, block->used ? used_owner : "-"))
+		return false;
+	if (!strcmp(use, "end"))
+		return walk_end(walk, block);
+	if ((!block->used && strcmp(use, "free")) || block->bytes < 32 || block->bytes % 16)
+		return false;
+	walk->at += block->bytes;
+	walk->prev_used = block->used;
+	return ++nr_blocks < ARRAY_SIZE(blocks);
+}
+
+/* Reads "blocks" at @path into blocks[]; false, and says where, if it is not sound. */
+static bool walk_blocks(const char *path, const char *owner)
+{
+	struct walk walk = {};
+	char *line, *rest;
+
+	nr_blocks = 0;
+	walked_runs = 0;
+	walked_bytes = 0;
+	if (client_read_file(path, text, sizeof(text)) <= 0)
+		return false;
+	line = strtok_r(text, "\n", &rest);
+	if (strcmp(line, "offset bytes use prev_used next prev owner"))
+		return false;
+	while ((line = strtok_r(NULL, "\n", &rest))) {
+		if (walk_run(&walk, line) || walk_block(&walk, line, owner))
+			continue;
+		printf("# not what should be at offset %lld: '%s'\n", walk.at, line);
+		return false;
 	}
-	EXPECT_EQ(stats.free_blocks, all_blocks);
-	EXPECT_EQ(stats.free_bytes, all_bytes);
+	return !walk.at;
+}
+
+#define WALK(slab) \
+	ASSERT_TRUE(walk_blocks(POOL_DIR "slabs/" slab "/blocks", "slab:" slab))
+
+/* Free blocks with sizes from @min to @max, and their bytes. */
+static __u64 count_free(__u64 min, __u64 max, __u64 *bytes)
+{
+	__u64 count = 0;
+	unsigned int i;
+
+	*bytes = 0;
+	for (i = 0; i < nr_blocks; i++) {
+		if (blocks[i].used || blocks[i].bytes < min || blocks[i].bytes > max)
+			continue;
+		*bytes += blocks[i].bytes;
+		count++;
+	}
+	return count;
+}
+
+static const struct block *block_at(long long offset)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_blocks; i++)
+		if (blocks[i].offset == offset)
+			return &blocks[i];
+	return NULL;
+}
+
+/* Blocks on the list of a class, by following its links; 0 if they do not match. */
+static __u64 follow_list(__u64 min, __u64 max)
+{
+	const struct block *block = NULL, *next;
+	__u64 count;
+	unsigned int i;
+
+	for (i = 0; i < nr_blocks && !block; i++)
+		if (!blocks[i].used && blocks[i].prev < 0 && blocks[i].bytes >= min &&
+		    blocks[i].bytes <= max)
+			block = &blocks[i];
+	for (count = 0; block; block = next, count++) {
+		next = block->next < 0 ? NULL : block_at(block->next);
+		if (block->used || block->bytes < min || block->bytes > max ||
+		    (block->next >= 0 && (!next || next->prev != block->offset)))
+			return 0;
+	}
+	return count;
 }
 
 TEST_F(debugfs, blocks_fill_their_runs)
 {
 	struct respool_test_slab_stats stats = slab_stats(self->fd, self->slab);
-	__u64 run_bytes = 0, blocks = 0, bytes, runs = 0, live = 0, free = 0, free_bytes = 0;
-	__u64 left = 0, all = 0;
-	long run, offset, end = 0;
-	char use[8], next[24], prev[24], *line;
-	unsigned int prev_used, was_used = 1;
-	int fields;
+	__u64 free, free_bytes, live_bytes = 0;
+	unsigned int i;
 
-	READ(SLAB_DIR "blocks");
-	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
-		fields = sscanf(line, "run %ld bytes %llu blocks %llu", &run, &bytes, &blocks);
-		if (fields == 3) {
-			EXPECT_EQ(0, left);
-			EXPECT_EQ(0, run % (long)PAGE);
-			left = blocks;
-			all += bytes;
-			run_bytes = bytes;
-			was_used = 1;
-			end = 0;
-			runs++;
-			continue;
-		}
-		fields = sscanf(line, "%ld %llu %7s %u %23s %23s", &offset, &bytes, use,
-				&prev_used, next, prev);
-		ASSERT_EQ(6, fields);
-		EXPECT_EQ(was_used, prev_used);
-		EXPECT_EQ(0, bytes % 16);
-		if (end)
-			EXPECT_EQ(end, offset);
-		end = offset + bytes;
-		EXPECT_GT(run + (long)run_bytes, end);
-		was_used = !strcmp(use, "used");
-		live += was_used;
-		free += !was_used;
-		free_bytes += was_used ? 0 : bytes;
-		left--;
-	}
-	EXPECT_EQ(0, left);
-	EXPECT_EQ(stats.runs, runs);
-	EXPECT_EQ(stats.held_pages * PAGE, all);
-	EXPECT_EQ(stats.live_blocks, live);
+	WALK("shown");
+	free = count_free(0, ~0ULL, &free_bytes);
+	for (i = 0; i < nr_blocks; i++)
+		live_bytes += blocks[i].used ? blocks[i].bytes - 8 : 0;
+	EXPECT_EQ(stats.runs, walked_runs);
+	EXPECT_EQ(stats.held_pages * PAGE, walked_bytes);
+	EXPECT_EQ(stats.live_blocks, nr_blocks - free);
+	EXPECT_EQ(stats.live_bytes, live_bytes);
 	EXPECT_EQ(stats.free_blocks, free);
 	EXPECT_EQ(stats.free_bytes, free_bytes);
+	EXPECT_LT(1, free);
+}
+
+TEST_F(debugfs, classes_are_what_the_walk_finds)
+{
+	__u64 min, max, count, bytes, unusable, found, found_bytes, below, free_bytes;
+	__u64 last = 0, all = 0;
+	char *line, *rest;
+	int fields;
+
+	WALK("shown");
+	READ(SLAB_DIR "classes");
+	line = strtok_r(text, "\n", &rest);
+	EXPECT_STREQ("min_bytes max_bytes blocks bytes unusable_permille", line);
+	count_free(0, ~0ULL, &free_bytes);
+	while ((line = strtok_r(NULL, "\n", &rest))) {
+		fields = sscanf(line, "%llu %llu %llu %llu %llu", &min, &max, &count, &bytes,
+				&unusable);
+		ASSERT_EQ(5, fields);
+		EXPECT_LT(last, min);
+		EXPECT_LE(min, max);
+		found = count_free(min, max, &found_bytes);
+		EXPECT_LT(0, count);
+		EXPECT_EQ(found, count);
+		EXPECT_EQ(found, follow_list(min, max));
+		EXPECT_EQ(found_bytes, bytes);
+		count_free(0, min - 1, &below);
+		EXPECT_EQ(below * 1000 / free_bytes, unusable);
+		last = max;
+		all += bytes;
+	}
+	EXPECT_EQ(free_bytes, all);
+}
+
+TEST_F(debugfs, fragmentation_is_what_the_walk_finds)
+{
+	__u64 free_bytes, largest = 0, used = 0;
+	const char *at;
+	unsigned int i;
+
+	WALK("shown");
+	count_free(0, ~0ULL, &free_bytes);
+	for (i = 0; i < nr_blocks; i++) {
+		if (blocks[i].used)
+			used += blocks[i].bytes - 8;
+		else if (blocks[i].bytes > largest)
+			largest = blocks[i].bytes;
+	}
+	READ(SLAB_DIR "stats");
+	at = strstr(text, "internal_permille");
+	ASSERT_NE(NULL, at);
+	EXPECT_NEXT("internal_permille",
+		    (walked_bytes - used - free_bytes) * 1000 / walked_bytes);
+	EXPECT_NEXT("external_permille", (free_bytes - largest) * 1000 / free_bytes);
+}
+
+TEST_F(debugfs, a_slab_without_memory_has_no_blocks)
+{
+	ASSERT_EQ(1, client_slab(self->fd, "bare"));
+	WALK("bare");
+	EXPECT_EQ(0, nr_blocks);
+	READ(POOL_DIR "slabs/bare/stats");
+	EXPECT_NE(NULL, strstr(text, "\ninternal_permille 0\nexternal_permille 0\n"));
+}
+
+/* More blocks to a run than one look takes in, and a reader they leave behind. */
+TEST_F(debugfs, blocks_may_go_while_they_are_read)
+{
+	int other = client_open("main", 4000), slab = client_slab(other, "many"), file;
+	unsigned int i;
+	ssize_t len;
+
+	ASSERT_LE(0, slab);
+	for (i = 0; i < 4000; i++)
+		ASSERT_EQ(0, run(other, OP(ALLOC, .handle = i, .slab = slab, .size = 24), NULL));
+	WALK("many");
+	EXPECT_LE(4000, nr_blocks);
+	EXPECT_LT(200, nr_blocks / walked_runs);
+
+	file = open(POOL_DIR "slabs/many/blocks", O_RDONLY);
+	ASSERT_LE(0, file);
+	EXPECT_EQ(1000, read(file, text, 1000));
+	for (i = 0; i < 4000; i++)
+		ASSERT_EQ(0, run(other, OP(FREE, .handle = i), NULL));
+	while ((len = read(file, text, sizeof(text))) > 0)
+		;
+	EXPECT_EQ(0, len);
+	EXPECT_VALID(other, slab);
+
+	/* The slab goes, the reader stays. */
+	EXPECT_EQ(1, pread(file, text, 1, 0));
+	close(other);
+	EXPECT_EQ(-1, read(file, text, 1));
+	close(file);
 }
 
 TEST_F(debugfs, slab_directory_goes_with_the_slab)

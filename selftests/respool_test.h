@@ -70,14 +70,31 @@ struct respool_test_open {
 	__u32 __reserved;
 };
 
+/* Which free block a slab gives: enum respool_slab_fit. */
+enum respool_test_fit {
+	RESPOOL_TEST_GOOD_FIT,
+	RESPOOL_TEST_FIRST_FIT,
+	RESPOOL_TEST_NEXT_FIT,
+	RESPOOL_TEST_BEST_FIT,
+	RESPOOL_TEST_NR_FITS,
+};
+
+/* Flags of a slab: those of struct respool_slab_options. */
+#define RESPOOL_TEST_SLAB_NO_MAGAZINES	0x1
+#define RESPOOL_TEST_SLAB_FLAGS		0x1
+
 /**
  * struct respool_test_slab - SLAB_CREATE: a byte allocator on this file's pool.
  * @name: in: name of the slab
+ * @fit: in: &enum respool_test_fit, passed on unchecked
+ * @flags: in: RESPOOL_TEST_SLAB_NO_MAGAZINES, passed on unchecked
  * @slab: out: its number, 0..RESPOOL_TEST_MAX_SLABS - 1
  * @__reserved: in: zero
  */
 struct respool_test_slab {
 	char name[RESPOOL_TEST_NAME_LEN];
+	__u32 fit;
+	__u32 flags;
 	__u32 slab;
 	__u32 __reserved;
 };

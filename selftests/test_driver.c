@@ -744,6 +744,7 @@ static int ioctl_open(struct test_file *file, void *arg)
 
 static int create_slab(struct test_file *file, struct respool_test_slab *create)
 {
+	struct respool_slab_options options = { .fit = create->fit, .flags = create->flags };
 	struct respool_slab *slab;
 	u32 i;
 
@@ -756,7 +757,7 @@ static int create_slab(struct test_file *file, struct respool_test_slab *create)
 	if (i == RESPOOL_TEST_MAX_SLABS)
 		return -ENOMEM;
 
-	slab = respool_slab_create(file->pool, create->name);
+	slab = respool_slab_create_with(file->pool, create->name, &options);
 	if (IS_ERR(slab))
 		return PTR_ERR(slab);
 	create->slab = i;
@@ -1549,9 +1550,14 @@ static int __init test_init(void)
 	BUILD_BUG_ON(RESPOOL_TEST_NAME_LEN != RESPOOL_NAME_LEN);
 	BUILD_BUG_ON(RESPOOL_TEST_NR_ORDERS != RESPOOL_NR_ORDERS);
 	BUILD_BUG_ON(RESPOOL_TEST_NR_REFUSALS != RESPOOL_NR_REFUSALS);
+	BUILD_BUG_ON((int)RESPOOL_TEST_GOOD_FIT != (int)RESPOOL_GOOD_FIT);
+	BUILD_BUG_ON((int)RESPOOL_TEST_FIRST_FIT != (int)RESPOOL_FIRST_FIT);
+	BUILD_BUG_ON((int)RESPOOL_TEST_NEXT_FIT != (int)RESPOOL_NEXT_FIT);
+	BUILD_BUG_ON((int)RESPOOL_TEST_BEST_FIT != (int)RESPOOL_BEST_FIT);
+	BUILD_BUG_ON(RESPOOL_TEST_SLAB_NO_MAGAZINES != RESPOOL_SLAB_NO_MAGAZINES);
 	BUILD_BUG_ON(sizeof(struct respool_test_info) != 48);
 	BUILD_BUG_ON(sizeof(struct respool_test_open) != 40);
-	BUILD_BUG_ON(sizeof(struct respool_test_slab) != 40);
+	BUILD_BUG_ON(sizeof(struct respool_test_slab) != 48);
 	BUILD_BUG_ON(sizeof(struct respool_test_op) != 72);
 	BUILD_BUG_ON(sizeof(struct respool_test_batch) != 32);
 	BUILD_BUG_ON(sizeof(struct respool_test_pool_stats) != 1520);

@@ -4,6 +4,7 @@
  * while formatting or allocating.
  */
 #include <linux/debugfs.h>
+#include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
@@ -11,7 +12,39 @@
 #include "buddy/debugfs.h"
 #include "slab/slab.h"
 
+/* @part of @whole in thousandths, rounded down; 0 of nothing. */
+static u64 permille(u64 part, u64 whole)
+{
+	return whole ? div64_u64(part * 1000, whole) : 0;
+}
+
+/* options */
+
+static int options_show(struct seq_file *m, void *unused)
+{
+	seq_printf(m, "fit %s\n", respool_slab_fit_name(m->private));
+	seq_printf(m, "flags %#x\n", respool_slab_flags(m->private));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(options);
+
 /* stats */
+
+/*
+ * Memory held for no use, in two kinds (Johnstone and Wilson, "The memory
+ * fragmentation problem: solved?", ISMM 1998). Internal: what tags and runs
+ * cost, of all that is held. External: what of the free bytes the largest
+ * request that fits could not have.
+ */
+static void show_fragmentation(struct seq_file *m, const struct respool_slab_stats *stats)
+{
+	u64 largest = stats->largest_free ? stats->largest_free + RESPOOL_BLOCK_HEADER : 0;
+
+	seq_printf(m, "internal_permille %llu\n",
+		   permille(stats->overhead_bytes, stats->held_pages << PAGE_SHIFT));
+	seq_printf(m, "external_permille %llu\n",
+		   permille(stats->free_bytes - largest, stats->free_bytes));
+}
 
 #define SHOW(field)	seq_printf(m, #field " %llu\n", stats.field)
 
@@ -40,6 +73,7 @@ static int stats_show(struct seq_file *m, void *unused)
 	SHOW(coalesces);
 	SHOW(runs_taken);
 	SHOW(runs_returned);
+	show_fragmentation(m, &stats);
 	respool_debugfs_refusals(m, stats.refusals);
 	return 0;
 }
@@ -47,8 +81,15 @@ DEFINE_SHOW_ATTRIBUTE(stats);
 
 /* classes */
 
+/*
+ * Free blocks of smaller classes are too small for any request of this one:
+ * their share of the free bytes is the page allocator's unusable free space
+ * index (Gorman and Whitcroft, "The what, the why and the where to of
+ * anti-fragmentation", OLS 2006), of bytes, in thousandths as there.
+ */
 static int classes_show(struct seq_file *m, void *unused)
 {
+	u64 bytes_below = 0, free_bytes = 0;
 	struct respool_class *class;
 	size_t min, max;
 	unsigned int i;
@@ -57,12 +98,16 @@ static int classes_show(struct seq_file *m, void *unused)
 	if (!class)
 		return -ENOMEM;
 	respool_slab_classes(m->private, class);
-	seq_puts(m, "min_bytes max_bytes blocks bytes\n");
+	for (i = 0; i < RESPOOL_NR_CLASSES; i++)
+		free_bytes += class[i].bytes;
+	seq_puts(m, "min_bytes max_bytes blocks bytes unusable_permille\n");
 	for (i = 0; i < RESPOOL_NR_CLASSES; i++) {
 		if (!class[i].blocks)
 			continue;
 		respool_freelist_class_range(i, &min, &max);
-		seq_printf(m, "%zu %zu %llu %llu\n", min, max, class[i].blocks, class[i].bytes);
+		seq_printf(m, "%zu %zu %llu %llu %llu\n", min, max, class[i].blocks,
+			   class[i].bytes, permille(bytes_below, free_bytes));
+		bytes_below += class[i].bytes;
 	}
 	kvfree(class);
 	return 0;
@@ -81,53 +126,42 @@ static int validate_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(validate);
 
-/* blocks: a record a run, so that one run is looked at under one hold */
+/* blocks: the implicit list, some blocks at a time, each time under one hold */
 
 /**
  * struct blocks_iter - Where a reader of "blocks" is.
  * @slab: slab it reads
- * @done: the last run that is finished, %NULL before the first
- * @view: the run shown last, and the buffer for its rows
+ * @cursor: behind the blocks of @look
+ * @look: what to show next
  */
 struct blocks_iter {
 	struct respool_slab *slab;
-	const void *done;
-	struct respool_run_view view;
+	struct respool_cursor cursor;
+	struct respool_look look;
 };
 
-/* The buffer grows to what the run had; what it gained meanwhile is left out. */
-static bool view_next_run(struct blocks_iter *it)
+static void *look_on(struct blocks_iter *it)
 {
-	struct respool_run_view *view = &it->view;
-
-	if (!respool_slab_view_run(it->slab, it->done, view))
-		return false;
-	if (view->blocks <= view->nr_rows)
-		return true;
-	kvfree(view->rows);
-	view->nr_rows = 0;
-	view->rows = kvmalloc_array(view->blocks, sizeof(*view->rows), GFP_KERNEL);
-	if (view->rows)
-		view->nr_rows = view->blocks;
-	return respool_slab_view_run(it->slab, it->done, view);
+	respool_slab_look(it->slab, &it->cursor, &it->look);
+	return it->look.nr_rows ? it : NULL;
 }
 
+/* The first record is the title. */
 static void *blocks_start(struct seq_file *m, loff_t *pos)
 {
 	struct blocks_iter *it = m->private;
 
-	if (!*pos)
-		it->done = NULL;
-	return view_next_run(it) ? it : NULL;
+	if (*pos)
+		return it->look.nr_rows ? it : NULL;
+	respool_slab_close(it->slab, &it->cursor);
+	respool_slab_open(it->slab, &it->cursor);
+	return SEQ_START_TOKEN;
 }
 
 static void *blocks_next(struct seq_file *m, void *v, loff_t *pos)
 {
-	struct blocks_iter *it = v;
-
 	++*pos;
-	it->done = it->view.start;
-	return view_next_run(it) ? it : NULL;
+	return look_on(m->private);
 }
 
 static void blocks_stop(struct seq_file *m, void *v)
@@ -142,23 +176,49 @@ static void show_link(struct seq_file *m, const struct blocks_iter *it, const vo
 		seq_puts(m, " -");
 }
 
+/* Every block of a slab is on the slab's account. */
+static void show_owner(struct seq_file *m, const struct blocks_iter *it,
+		       const struct respool_block_row *row)
+{
+	if (row->kind == RESPOOL_BLOCK_USED)
+		seq_printf(m, " slab:%s", respool_slab_name(it->slab));
+	else
+		seq_puts(m, " -");
+}
+
+static void show_block(struct seq_file *m, const struct blocks_iter *it,
+		       const struct respool_block_row *row)
+{
+	static const char *const kinds[] = {
+		[RESPOOL_BLOCK_FREE] = "free",
+		[RESPOOL_BLOCK_USED] = "used",
+		[RESPOOL_BLOCK_END] = "end",
+		[RESPOOL_BLOCK_DAMAGED] = "damaged",
+	};
+
+	seq_printf(m, "%ld %zu %s %d", respool_slab_offset(it->slab, row->addr), row->bytes,
+		   kinds[row->kind], row->prev_used);
+	show_link(m, it, row->next);
+	show_link(m, it, row->prev);
+	show_owner(m, it, row);
+	seq_putc(m, '\n');
+}
+
 static int blocks_show(struct seq_file *m, void *v)
 {
-	const struct blocks_iter *it = v;
-	const struct respool_run_view *view = &it->view;
-	long offset = respool_slab_offset(it->slab, view->start);
+	const struct blocks_iter *it = m->private;
+	const struct respool_look *look = &it->look;
 	size_t i;
 
-	seq_printf(m, "run %ld bytes %zu blocks %zu\n", offset, view->bytes, view->blocks);
-	for (i = 0; i < min(view->blocks, view->nr_rows); i++) {
-		const struct respool_block_row *row = &view->rows[i];
-
-		seq_printf(m, "%ld %zu %s %d", offset + (row->addr - view->start), row->bytes,
-			   row->used ? "used" : "free", row->prev_used);
-		show_link(m, it, row->next);
-		show_link(m, it, row->prev);
-		seq_putc(m, '\n');
+	if (v == SEQ_START_TOKEN) {
+		seq_puts(m, "offset bytes use prev_used next prev owner\n");
+		return 0;
 	}
+	if (look->rows[0].addr == look->run + 1)
+		seq_printf(m, "run %ld bytes %zu\n", respool_slab_offset(it->slab, look->run),
+			   look->run_bytes);
+	for (i = 0; i < look->nr_rows; i++)
+		show_block(m, it, &look->rows[i]);
 	return 0;
 }
 
@@ -179,11 +239,15 @@ static int blocks_open(struct inode *inode, struct file *file)
 	return 0;
 }
 
+/* A slab that is gone has forgotten its readers. */
 static int blocks_release(struct inode *inode, struct file *file)
 {
 	struct blocks_iter *it = ((struct seq_file *)file->private_data)->private;
 
-	kvfree(it->view.rows);
+	if (!debugfs_file_get(file->f_path.dentry)) {
+		respool_slab_close(it->slab, &it->cursor);
+		debugfs_file_put(file->f_path.dentry);
+	}
 	return seq_release_private(inode, file);
 }
 
@@ -201,6 +265,7 @@ struct dentry *respool_slab_debugfs_add(struct respool_slab *slab, struct dentry
 {
 	struct dentry *dir = debugfs_create_dir(respool_slab_name(slab), parent);
 
+	debugfs_create_file("options", 0400, dir, slab, &options_fops);
 	debugfs_create_file("stats", 0400, dir, slab, &stats_fops);
 	debugfs_create_file("classes", 0400, dir, slab, &classes_fops);
 	debugfs_create_file("blocks", 0400, dir, slab, &blocks_fops);

@@ -7,16 +7,19 @@
  * Programming, volume 1, 2.5, with the footer only in free blocks, found
  * through a bit in the next header. Two-level classes with bitmaps: Masmano,
  * Ripoll, Crespo, Real, "TLSF: a new dynamic memory allocator for real-time
- * systems", 2004. Encoded links: as the kernel's CONFIG_SLAB_FREELIST_HARDENED.
+ * systems", 2004. First, next and best fit: Knuth, as above, and Wilson,
+ * Johnstone, Neely, Boles, "Dynamic storage allocation: a survey and critical
+ * review", 1995. Encoded links: as the kernel's CONFIG_SLAB_FREELIST_HARDENED.
  *
  * Terms. "bytes" and "need" are sizes of blocks, headers included; "size" is
  * what a caller asked for. A header that coalescing swallowed stays in memory,
  * marked free, until somebody writes over it: that is how a late double free
  * is known, and why a header must say "free" before it is swallowed.
  *
- * Work. Every call does a bounded number of steps, whatever the heap's size,
- * but for refusals that have to walk runs to name a mistake, salvage, and the
- * functions that look at the whole heap for a reader.
+ * Work. With good fit every call does a bounded number of steps, whatever the
+ * heap's size, but for refusals that have to walk runs to name a mistake,
+ * salvage, and the functions that look at the whole heap for a reader. The
+ * other searches are there to be studied: theirs grow with the heap.
  */
 #include "freelist.h"
 
@@ -133,6 +136,14 @@ static struct respool_header *end_tag(const struct respool_run *run)
 static bool run_covers(const struct respool_run *run, const void *addr)
 {
 	return (uintptr_t)addr - (uintptr_t)run < run->bytes;
+}
+
+/* Where a search that comes to @run begins; nowhere if there is none. */
+static struct respool_place start_of(struct respool_run *run)
+{
+	struct respool_place start = { .run = run, .block = run ? first_block(run) : NULL };
+
+	return start;
 }
 
 static int damaged(struct respool_freelist *f, const void *where)
@@ -349,11 +360,37 @@ static void link_runs(struct respool_freelist *f, struct respool_run *prev,
 	}
 }
 
-static void prepend_run(struct respool_freelist *f, struct respool_run *run)
+static bool goes_by_address(const struct respool_freelist *f)
+{
+	return f->search == RESPOOL_SEARCH_FIRST || f->search == RESPOOL_SEARCH_NEXT;
+}
+
+/* The run @run is to be linked behind, %NULL to be the first: in front, or in order. */
+static int find_run_place(struct respool_freelist *f, const struct respool_run *run,
+			  struct respool_run **behind)
 {
 	struct respool_run *next = f->first_run;
 
-	link_runs(f, NULL, run);
+	*behind = NULL;
+	if (next && !run_is_intact(f, next))
+		return damaged(f, next);
+	if (!goes_by_address(f))
+		return 0;
+	while (next && (uintptr_t)next < (uintptr_t)run) {
+		*behind = next;
+		next = next->next;
+		if (next && !run_is_intact(f, next))
+			return damaged(f, next);
+	}
+	return 0;
+}
+
+static void insert_run(struct respool_freelist *f, struct respool_run *run,
+		       struct respool_run *behind)
+{
+	struct respool_run *next = behind ? behind->next : f->first_run;
+
+	link_runs(f, behind, run);
 	link_runs(f, run, next);
 	f->runs++;
 }
@@ -374,15 +411,58 @@ static int find_run(struct respool_freelist *f, struct respool_run *runs, const 
 	return 0;
 }
 
+/* Cursors and the rover: moved before what they stand at goes away. */
+
+static void enter_run(const struct respool_freelist *f, struct respool_cursor *c,
+		      const struct respool_run *run)
+{
+	c->run = run && run_is_intact(f, run) ? run : NULL;
+	c->block = c->run ? first_block(c->run) : NULL;
+}
+
+/* The header @b is to be swallowed by the block @into, which then ends at @end. */
+static void leave_block(struct respool_freelist *f, const struct respool_header *b,
+			struct respool_header *into, const struct respool_header *end)
+{
+	struct respool_cursor *c;
+
+	if (f->rover.block == b)
+		f->rover.block = into;
+	for (c = f->cursors; c; c = c->on)
+		if (c->block == b)
+			c->block = end;
+}
+
+static void leave_run(struct respool_freelist *f, const struct respool_run *run)
+{
+	struct respool_cursor *c;
+
+	if (f->rover.run == run)
+		f->rover = start_of(run->next);
+	for (c = f->cursors; c; c = c->on)
+		if (c->run == run)
+			enter_run(f, c, run->next);
+}
+
+static void end_reading(struct respool_freelist *f)
+{
+	struct respool_cursor *c;
+
+	for (c = f->cursors; c; c = c->on)
+		enter_run(f, c, NULL);
+}
+
 /**
  * respool_freelist_init() - Start with no run at all.
  * @f: free list
  * @secret: random number that keys its tags and links
+ * @search: how respool_freelist_alloc() chooses a block
  */
-void respool_freelist_init(struct respool_freelist *f, u64 secret)
+void respool_freelist_init(struct respool_freelist *f, u64 secret, enum respool_search search)
 {
 	memset(f, 0, sizeof(*f));
 	f->secret = secret;
+	f->search = search;
 	f->low = UINTPTR_MAX;
 }
 
@@ -393,27 +473,30 @@ void respool_freelist_init(struct respool_freelist *f, u64 secret)
  *	runs of one free list must be readable
  * @bytes: its length, a multiple of RESPOOL_BLOCK_ALIGN
  *
- * The block is the first its class will give.
+ * The block is the first its class will give. Walks the runs if searches go by
+ * address.
  *
  * Return: 0, %-EINVAL for memory that cannot be a run, or %-EUCLEAN.
  */
 int respool_freelist_add_run(struct respool_freelist *f, void *mem, size_t bytes)
 {
-	struct respool_run *run = mem;
+	struct respool_run *run = mem, *behind;
+	int err;
 
 	if ((uintptr_t)mem % RESPOOL_BLOCK_ALIGN || bytes % RESPOOL_BLOCK_ALIGN ||
 	    bytes < RESPOOL_RUN_OVERHEAD + RESPOOL_BLOCK_MIN ||
 	    bytes - RESPOOL_RUN_OVERHEAD > RESPOOL_BLOCK_MAX)
 		return -EINVAL;
-	if (f->first_run && !run_is_intact(f, f->first_run))
-		return damaged(f, f->first_run);
+	err = find_run_place(f, run, &behind);
+	if (err)
+		return err;
 
 	f->low = min_t(uintptr_t, f->low, (uintptr_t)mem);
 	f->high = max_t(uintptr_t, f->high, (uintptr_t)mem + bytes);
 	f->held_bytes += bytes;
 	run->bytes = bytes;
 	run->reserved = 0;
-	prepend_run(f, run);
+	insert_run(f, run, behind);
 	set_tag(f, end_tag(run), 0, TAG_USED);
 	make_free(f, first_block(run), bytes - RESPOOL_RUN_OVERHEAD, TAG_PREV_USED | TAG_FIRST);
 	return 0;
@@ -456,6 +539,7 @@ int respool_freelist_remove_run(struct respool_freelist *f, struct respool_run *
 	if (!is_linked(f, b))
 		return damaged(f, b);
 
+	leave_run(f, run);
 	unlink_block(f, b);
 	link_runs(f, prev, next);
 	f->runs--;
@@ -521,8 +605,8 @@ static int best_of_class(struct respool_freelist *f, unsigned int class, size_t 
 	return 0;
 }
 
-/* Good fit; another policy would be another of these. */
-static int find_fit(struct respool_freelist *f, size_t bytes, struct respool_header **fit)
+/* TLSF's, but for the looks into the request's own class. */
+static int good_fit(struct respool_freelist *f, size_t bytes, struct respool_header **fit)
 {
 	unsigned int class = class_of(bytes);
 	int err = best_of_class(f, class, bytes, fit);
@@ -533,6 +617,116 @@ static int find_fit(struct respool_freelist *f, size_t bytes, struct respool_hea
 	if (class == RESPOOL_NR_CLASSES)
 		return -ENOMEM;
 	return best_of_class(f, class, bytes, fit);
+}
+
+/* The smallest block of at least @bytes in all of a class, %NULL if there is none. */
+static int lowest_best_of_class(struct respool_freelist *f, unsigned int class, size_t bytes,
+				struct respool_header **best)
+{
+	struct respool_header *b, *prev = NULL;
+
+	*best = NULL;
+	/* Back links that match make the list a simple chain: no cycle. */
+	for (b = f->class[class].first; b; prev = b, b = link_at(f, &b->next)) {
+		if (!is_free_block(f, b) || link_at(f, &b->prev) != prev)
+			return damaged(f, b);
+		if (bytes_of(b) < bytes)
+			continue;
+		if (!*best || bytes_of(b) < bytes_of(*best) ||
+		    (bytes_of(b) == bytes_of(*best) && (uintptr_t)b < (uintptr_t)*best))
+			*best = b;
+	}
+	return 0;
+}
+
+/* Classes are in order of size: the next one is asked only if the first has none. */
+static int best_fit(struct respool_freelist *f, size_t bytes, struct respool_header **fit)
+{
+	unsigned int class = class_of(bytes);
+	int err = lowest_best_of_class(f, class, bytes, fit);
+
+	if (err || *fit)
+		return err;
+	class = next_class(f, class);
+	if (class == RESPOOL_NR_CLASSES)
+		return -ENOMEM;
+	return lowest_best_of_class(f, class, bytes, fit);
+}
+
+/*
+ * The first free block of at least @bytes on the implicit list, from one block
+ * of a run to the run's end; %NULL if there is none.
+ */
+static int first_of_run(struct respool_freelist *f, const struct respool_place *from,
+			size_t bytes, struct respool_header **first)
+{
+	struct respool_header *b, *end;
+
+	*first = NULL;
+	if (!run_is_intact(f, from->run))
+		return damaged(f, from->run);
+	end = end_tag(from->run);
+	for (b = from->block; b != end; b = after(b)) {
+		/* An intact tag without a size leads nowhere else. */
+		if (!is_intact(f, b) || !bytes_of(b))
+			return damaged(f, b);
+		if (!is_used(b) && bytes_of(b) >= bytes) {
+			*first = b;
+			break;
+		}
+	}
+	return 0;
+}
+
+/*
+ * From a place on, in order of address as the runs are, to the end of the run
+ * @last, %NULL for all runs.
+ */
+static int first_fit_between(struct respool_freelist *f, struct respool_place from,
+			     const struct respool_run *last, size_t bytes,
+			     struct respool_place *fit)
+{
+	int err;
+
+	for (; from.run; from = start_of(from.run->next)) {
+		fit->run = from.run;
+		err = first_of_run(f, &from, bytes, &fit->block);
+		if (err || fit->block)
+			return err;
+		if (from.run == last)
+			break;
+	}
+	return -ENOMEM;
+}
+
+static int first_fit(struct respool_freelist *f, size_t bytes, struct respool_place *fit)
+{
+	return first_fit_between(f, start_of(f->first_run), NULL, bytes, fit);
+}
+
+/* What lies in front of the rover in its run comes last. */
+static int next_fit(struct respool_freelist *f, size_t bytes, struct respool_place *fit)
+{
+	int err = first_fit_between(f, f->rover, NULL, bytes, fit);
+
+	if (err != -ENOMEM)
+		return err;
+	return first_fit_between(f, start_of(f->first_run), f->rover.run, bytes, fit);
+}
+
+static int find_fit(struct respool_freelist *f, size_t bytes, struct respool_place *fit)
+{
+	fit->run = NULL;
+	switch (f->search) {
+	case RESPOOL_SEARCH_FIRST:
+		return first_fit(f, bytes, fit);
+	case RESPOOL_SEARCH_NEXT:
+		return next_fit(f, bytes, fit);
+	case RESPOOL_SEARCH_BEST:
+		return best_fit(f, bytes, &fit->block);
+	default:
+		return good_fit(f, bytes, &fit->block);
+	}
 }
 
 /*
@@ -575,30 +769,34 @@ static size_t front_gap(const struct respool_header *b, size_t align)
  *	it is raised to that
  * @ptr: set to the block's payload
  *
- * Good fit: the smallest of the first few large enough blocks of the request's
- * own class, else of the next class that is not empty.
+ * Which block, says &enum respool_search; one that @align asks for must be long
+ * enough wherever it lies.
  *
  * Return: 0, %-EINVAL for a zero @size or a bad @align, %-EOVERFLOW for more
  * than a header can describe, %-ENOMEM if no block serves, or %-EUCLEAN.
  */
 int respool_freelist_alloc(struct respool_freelist *f, size_t size, size_t align, void **ptr)
 {
-	struct respool_header *b;
 	size_t need, span, room, gap;
+	struct respool_header *b;
+	struct respool_place fit;
 	u32 flags;
 	int err;
 
 	err = block_bytes(size, align, &need, &span);
 	if (!err)
-		err = find_fit(f, span, &b);
+		err = find_fit(f, span, &fit);
 	if (err)
 		return err;
+	b = fit.block;
 	if (!is_linked(f, b))
 		return damaged(f, b);
 	if (!is_intact(f, after(b)))
 		return damaged(f, after(b));
 
 	unlink_block(f, b);
+	if (f->search == RESPOOL_SEARCH_NEXT)
+		f->rover = fit;
 	room = bytes_of(b);
 	flags = flags_of(b);
 	gap = front_gap(b, align);
@@ -720,6 +918,7 @@ int respool_freelist_resize(struct respool_freelist *f, void *ptr, size_t size)
 		return 0;
 
 	if (!is_used(next)) {
+		leave_block(f, next, b, after(next));
 		unlink_block(f, next);
 		f->coalesces++;
 	}
@@ -770,10 +969,12 @@ int respool_freelist_free(struct respool_freelist *f, void *ptr, struct respool_
 	bytes = (uintptr_t)end - (uintptr_t)b;
 	set_tag(f, b, bytes, flags_of(b) & ~TAG_USED);
 	if (next != end) {
+		leave_block(f, next, b, end);
 		unlink_block(f, next);
 		f->coalesces++;
 	}
 	if (prev) {
+		leave_block(f, b, prev, end);
 		unlink_block(f, prev);
 		f->coalesces++;
 		bytes += bytes_of(prev);
@@ -898,6 +1099,7 @@ static const char *check_run(const struct respool_freelist *f, const struct resp
 /* Tags and links of a sound run, again under a new secret. */
 static void rebuild_run(struct respool_freelist *f, struct respool_run *run)
 {
+	struct respool_run *behind;
 	struct respool_header *b;
 
 	for_each_block(b, run) {
@@ -907,7 +1109,9 @@ static void rebuild_run(struct respool_freelist *f, struct respool_run *run)
 			make_free(f, b, bytes_of(b), flags_of(b));
 	}
 	set_tag(f, b, 0, flags_of(b));
-	prepend_run(f, run);
+	/* Those that are linked again are intact. */
+	find_run_place(f, run, &behind);
+	insert_run(f, run, behind);
 }
 
 struct run_stacks {
@@ -955,6 +1159,7 @@ static void forget_runs(struct respool_freelist *f)
 	f->first_run = NULL;
 	f->last_run = NULL;
 	f->retired_run = NULL;
+	f->rover = start_of(NULL);
 	f->runs = 0;
 	f->live_blocks = 0;
 	f->live_bytes = 0;
@@ -994,6 +1199,7 @@ void respool_freelist_salvage(struct respool_freelist *f)
 	u64 runs = f->runs;
 	struct respool_run *run, *on;
 
+	end_reading(f);
 	sort_runs(f, &stacks);
 	forget_runs(f);
 	f->damage = NULL;
@@ -1034,56 +1240,84 @@ size_t respool_freelist_largest_free(const struct respool_freelist *f)
 }
 
 /**
- * respool_freelist_run_after() - Visit runs by address.
+ * respool_freelist_open() - Start to read the blocks from the first.
  * @f: free list
- * @addr: where the last visited run starts, %NULL to begin
- *
- * Return: the lowest run in service above @addr, %NULL if there is none.
+ * @c: the reader, on the list's books until respool_freelist_close()
  */
-const struct respool_run *respool_freelist_run_after(const struct respool_freelist *f,
-						     const void *addr)
+void respool_freelist_open(struct respool_freelist *f, struct respool_cursor *c)
 {
-	const struct respool_run *run, *lowest = NULL;
+	c->on = f->cursors;
+	f->cursors = c;
+	enter_run(f, c, f->first_run);
+}
 
-	for (run = f->first_run; run && run_is_intact(f, run); run = run->next)
-		if ((uintptr_t)run > (uintptr_t)addr &&
-		    (!lowest || (uintptr_t)run < (uintptr_t)lowest))
-			lowest = run;
-	return lowest;
+/**
+ * respool_freelist_close() - Stop reading.
+ * @f: free list
+ * @c: the reader; one that is not open does no harm
+ */
+void respool_freelist_close(struct respool_freelist *f, struct respool_cursor *c)
+{
+	struct respool_cursor **at;
+
+	for (at = &f->cursors; *at; at = &(*at)->on) {
+		if (*at != c)
+			continue;
+		*at = c->on;
+		return;
+	}
 }
 
 static void describe_block(const struct respool_freelist *f, const struct respool_header *b,
 			   struct respool_block_row *row)
 {
+	memset(row, 0, sizeof(*row));
 	row->addr = b;
+	row->kind = RESPOOL_BLOCK_DAMAGED;
+	if (!is_intact(f, b))
+		return;
 	row->bytes = bytes_of(b);
-	row->used = is_used(b);
 	row->prev_used = flags_of(b) & TAG_PREV_USED;
-	row->next = row->used ? NULL : link_at(f, &b->next);
-	row->prev = row->used ? NULL : link_at(f, &b->prev);
+	row->kind = is_used(b) ? RESPOOL_BLOCK_USED : RESPOOL_BLOCK_FREE;
+	if (!row->bytes)
+		row->kind = RESPOOL_BLOCK_END;
+	if (row->kind != RESPOOL_BLOCK_FREE)
+		return;
+	row->next = link_at(f, &b->next);
+	row->prev = link_at(f, &b->prev);
 }
 
 /**
- * respool_freelist_blocks() - List the blocks of a run.
+ * respool_freelist_look() - Look at the next blocks.
  * @f: free list
- * @run: run in service
- * @rows: where to describe the blocks, in order of address
- * @nr_rows: how many rows there is room for; the blocks behind are only counted
+ * @c: reader; moves on
+ * @rows: where to describe blocks of one run, in order of address
+ * @nr_rows: how many at most
  *
- * Stops at a damaged header, where the size of nothing is known any more.
+ * Does at most @nr_rows steps. The end tag of a run is a row too, and the last
+ * one of that run; so is a damaged header, behind which no size is known.
+ * Between two looks the heap may change: a block that nobody touches from
+ * respool_freelist_open() on is shown once, a run added since may not be shown,
+ * and a salvage ends the reading.
  *
- * Return: number of blocks in the run.
+ * Return: rows described, 0 behind the last run.
  */
-size_t respool_freelist_blocks(const struct respool_freelist *f, const struct respool_run *run,
-			       struct respool_block_row *rows, size_t nr_rows)
+size_t respool_freelist_look(const struct respool_freelist *f, struct respool_cursor *c,
+			     struct respool_block_row *rows, size_t nr_rows)
 {
-	const struct respool_header *b;
-	size_t blocks = 0;
+	size_t nr = 0;
 
-	for (b = first_block(run); is_intact(f, b) && bytes_of(b); b = after(b), blocks++)
-		if (blocks < nr_rows)
-			describe_block(f, b, &rows[blocks]);
-	return blocks;
+	while (c->run && nr < nr_rows) {
+		struct respool_block_row *row = &rows[nr++];
+
+		describe_block(f, c->block, row);
+		c->block = forward(c->block, row->bytes);
+		if (row->bytes && run_covers(c->run, c->block))
+			continue;
+		enter_run(f, c, run_is_intact(f, c->run) ? c->run->next : NULL);
+		break;
+	}
+	return nr;
 }
 
 /* What the runs and the classes each sum up to, to be held against the counters. */
@@ -1094,6 +1328,7 @@ struct census {
 	u64 live_bytes;
 	u64 free_blocks;
 	u64 free_bytes;
+	u64 rovers;
 };
 
 static const char *count_run(const struct respool_freelist *f, const struct respool_run *run,
@@ -1106,6 +1341,7 @@ static const char *count_run(const struct respool_freelist *f, const struct resp
 		return broken;
 	for_each_block(b, run) {
 		*where = b;
+		sum->rovers += f->rover.run == run && f->rover.block == b;
 		if (is_used(b)) {
 			sum->live_blocks++;
 			sum->live_bytes += bytes_of(b) - RESPOOL_BLOCK_HEADER;
@@ -1133,6 +1369,8 @@ static const char *count_runs(const struct respool_freelist *f, struct census *s
 			return "a run's header does not fit its check";
 		if (run->prev != prev)
 			return "a run's links do not match";
+		if (goes_by_address(f) && (uintptr_t)run < (uintptr_t)prev)
+			return "the runs are not in order of address";
 		broken = count_run(f, run, sum, where);
 		if (broken)
 			return broken;
@@ -1210,6 +1448,8 @@ const char *respool_freelist_validate(const struct respool_freelist *f, const vo
 		return "the runs do not add up to the memory held";
 	if (runs.live_blocks != f->live_blocks || runs.live_bytes != f->live_bytes)
 		return "the live blocks do not add up to the counters";
+	if (runs.rovers != !!f->rover.run)
+		return "next fit is to go on at no block";
 	if (runs.free_blocks != f->free_blocks || runs.free_bytes != f->free_bytes)
 		return "the free blocks do not add up to the counters";
 	if (classes.free_blocks != f->free_blocks || classes.free_bytes != f->free_bytes)

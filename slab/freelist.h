@@ -54,7 +54,7 @@
  * struct respool_run - What stands at the start of each run.
  * @check: keyed check of the other fields and of the run's address
  * @bytes: length of the run, this header and the end tag included
- * @next: next run, in no order
+ * @next: next run; the one with the next higher address, if searches go by address
  * @prev: previous run
  * @reserved: puts the first payload at a multiple of 16
  */
@@ -70,6 +70,49 @@ struct respool_run {
 #define RESPOOL_RUN_OVERHEAD	(sizeof(struct respool_run) + RESPOOL_BLOCK_HEADER)
 
 struct respool_header;
+
+/**
+ * struct respool_cursor - A reader on its way through all blocks.
+ * @on: another reader of the same free list
+ * @run: the run it is in, %NULL behind the last one
+ * @block: header of the block it looks at next
+ *
+ * Between two looks the heap may change. What a cursor stands at does not go
+ * away without moving it on, so a look never has to search for its place.
+ */
+struct respool_cursor {
+	struct respool_cursor *on;
+	const struct respool_run *run;
+	const struct respool_header *block;
+};
+
+/**
+ * enum respool_search - Which of the free blocks that are large enough serves.
+ * @RESPOOL_SEARCH_GOOD: the smallest of the first few in the class of the
+ *	request, else of the next class that has one: bounded work
+ * @RESPOOL_SEARCH_FIRST: the one with the lowest address
+ * @RESPOOL_SEARCH_NEXT: the first by address from where the last search ended,
+ *	going on at the lowest address after the highest
+ * @RESPOOL_SEARCH_BEST: the smallest, of several the one with the lowest address
+ * @RESPOOL_NR_SEARCHES: number of searches
+ */
+enum respool_search {
+	RESPOOL_SEARCH_GOOD,
+	RESPOOL_SEARCH_FIRST,
+	RESPOOL_SEARCH_NEXT,
+	RESPOOL_SEARCH_BEST,
+	RESPOOL_NR_SEARCHES,
+};
+
+/**
+ * struct respool_place - A block and the run it is in.
+ * @run: run in service; %NULL where nobody needs to know
+ * @block: block in that run
+ */
+struct respool_place {
+	struct respool_run *run;
+	struct respool_header *block;
+};
 
 /**
  * struct respool_class - The free blocks of one class of sizes.
@@ -92,15 +135,20 @@ struct respool_class {
  *   a free block is on the list of its class and on no other
  *   free_blocks and free_bytes equal the sums over the classes
  *   a bit in the maps is set where a class, or a row, has a block
+ *   searches by address find the runs in order of address, next fit's rover is
+ *	at a block of its run
  */
 struct respool_freelist {
 	u64 secret;			/* constant but for salvage */
+	enum respool_search search;	/* constant */
+	struct respool_place rover;	/* where next fit goes on; empty at the lowest address */
 	uintptr_t low;			/* every run there ever was lies in [low, high) */
 	uintptr_t high;
 	struct respool_run *first_run;	/* of those in service */
 	struct respool_run *last_run;
 	struct respool_run *retired_run;	/* taken out of service by salvage */
 	const void *damage;		/* where a call met it; NULL again after salvage */
+	struct respool_cursor *cursors;	/* readers between two looks */
 
 	u64 held_bytes;			/* memory brought in and not taken out again */
 	u64 runs;			/* in service */
@@ -119,10 +167,24 @@ struct respool_freelist {
 };
 
 /**
- * struct respool_block_row - One block, as respool_freelist_blocks() shows it.
+ * enum respool_block_kind - What a header of the implicit list says.
+ * @RESPOOL_BLOCK_FREE: a free block
+ * @RESPOOL_BLOCK_USED: a block handed out
+ * @RESPOOL_BLOCK_END: the end tag of its run, of size 0
+ * @RESPOOL_BLOCK_DAMAGED: nothing, as it does not fit its check
+ */
+enum respool_block_kind {
+	RESPOOL_BLOCK_FREE,
+	RESPOOL_BLOCK_USED,
+	RESPOOL_BLOCK_END,
+	RESPOOL_BLOCK_DAMAGED,
+};
+
+/**
+ * struct respool_block_row - One block, as respool_freelist_look() shows it.
  * @addr: the block's header; its payload starts RESPOOL_BLOCK_HEADER further on
  * @bytes: size of the block, header included
- * @used: handed out
+ * @kind: free, used, or where the run ends; nothing else is known of a damaged one
  * @prev_used: the block in front is handed out, or there is none
  * @next: header of the next block of its class, %NULL for none or a used block
  * @prev: header of the previous block of its class, the same way
@@ -130,13 +192,13 @@ struct respool_freelist {
 struct respool_block_row {
 	const void *addr;
 	size_t bytes;
-	bool used;
+	enum respool_block_kind kind;
 	bool prev_used;
 	const void *next;
 	const void *prev;
 };
 
-void respool_freelist_init(struct respool_freelist *f, u64 secret);
+void respool_freelist_init(struct respool_freelist *f, u64 secret, enum respool_search search);
 size_t respool_freelist_run_bytes(size_t size, size_t align);
 int respool_freelist_add_run(struct respool_freelist *f, void *mem, size_t bytes);
 int respool_freelist_remove_run(struct respool_freelist *f, struct respool_run *run);
@@ -153,10 +215,10 @@ bool respool_freelist_knows(const struct respool_freelist *f, const void *ptr);
 bool respool_freelist_holds(const struct respool_freelist *f, const void *addr);
 size_t respool_freelist_largest_free(const struct respool_freelist *f);
 void respool_freelist_class_range(unsigned int class, size_t *min, size_t *max);
-const struct respool_run *respool_freelist_run_after(const struct respool_freelist *f,
-						     const void *addr);
-size_t respool_freelist_blocks(const struct respool_freelist *f, const struct respool_run *run,
-			       struct respool_block_row *rows, size_t nr_rows);
+void respool_freelist_open(struct respool_freelist *f, struct respool_cursor *c);
+void respool_freelist_close(struct respool_freelist *f, struct respool_cursor *c);
+size_t respool_freelist_look(const struct respool_freelist *f, struct respool_cursor *c,
+			     struct respool_block_row *rows, size_t nr_rows);
 const char *respool_freelist_validate(const struct respool_freelist *f, const void **where);
 
 #endif /* RESPOOL_FREELIST_H */

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The byte layer's shell: a lock, runs taken from the page layer and given
- * back, counting and reporting around the free list core.
+ * The byte layer's shell: a lock, counting and reporting around the free list
+ * core. run.c takes its memory from the page layer.
  *
  * A slab is a client of the public page API, with an account of its own named
- * "slab:NAME". It takes a run when its lists cannot serve a request and gives
- * a run back as soon as that is empty, but for one that is kept warm.
+ * "slab:NAME".
  *
  * Lock order: slab->lock, then the page layer's. slabs_lock is taken with
  * neither held.
@@ -20,36 +19,18 @@
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/random.h>
-#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 
 #include "buddy/debugfs.h"
 #include "buddy/stats.h"
+#include "slab/run.h"
 #include "slab/slab.h"
-
-/*
- * A new run is 1/64 of what the slab holds: few runs in a large slab, little
- * waste in a small one. On recorded workloads a larger share costs some per
- * cent of utilisation and a smaller one gains nothing. The share is rounded
- * down to a power of two, else each run would leave the page layer a remnant.
- */
-#define RUN_SHARE	64
-#define RUN_MIN_PAGES	2
-#define RUN_MAX_PAGES	(SZ_2M >> PAGE_SHIFT)
-
-/* An empty run of so many pages, or of what growth would take, may be kept warm. */
-#define WARM_PAGES	8
-
-/* A request of this many pages gets a run of its own, whole, as its one block. */
-#define LARGE_BYTES	(16 * PAGE_SIZE)
 
 /* Requests up to here need no check against the pool's size: one page serves. */
 #define SMALL_BYTES	(PAGE_SIZE / 2)
 
 /*
- * Invariant: at most one run in service is empty, and that is warm.
- *
  * I: set before the slab can be found, then constant.  L: lock.
  * S: slabs_lock.
  */
@@ -58,17 +39,16 @@ struct respool_slab {
 	char name[RESPOOL_NAME_LEN];		/* I */
 	struct respool *pool;			/* I: the slab's own account */
 	struct dentry *debugfs;			/* I */
+	struct respool_slab_options options;	/* I */
 
 	raw_spinlock_t lock;
-	struct respool_run *warm;		/* L: last run found empty, maybe in use again */
 	u64 peak_held_bytes;			/* L */
 	u64 peak_live_bytes;			/* L */
 	u64 allocations;			/* L */
 	u64 frees;				/* L */
 	u64 reallocs;				/* L */
 	u64 reallocs_in_place;			/* L */
-	u64 runs_taken;				/* L */
-	u64 runs_returned;			/* L */
+	struct respool_runs runs;		/* L, but for its pool */
 	atomic64_t failures;
 	struct respool_refusals refusals;	/* atomic */
 	struct respool_freelist freelist;	/* L; its secret also without */
@@ -80,6 +60,18 @@ struct loss {
 	u64 runs;
 	u64 bytes;
 };
+
+static const struct {
+	const char *name;
+	enum respool_search search;
+} fits[] = {
+	[RESPOOL_GOOD_FIT]	= { "good", RESPOOL_SEARCH_GOOD },
+	[RESPOOL_FIRST_FIT]	= { "first", RESPOOL_SEARCH_FIRST },
+	[RESPOOL_NEXT_FIT]	= { "next", RESPOOL_SEARCH_NEXT },
+	[RESPOOL_BEST_FIT]	= { "best", RESPOOL_SEARCH_BEST },
+};
+
+#define KNOWN_FLAGS	RESPOOL_SLAB_NO_MAGAZINES
 
 static LIST_HEAD(slabs);
 static DEFINE_RAW_SPINLOCK(slabs_lock);
@@ -176,19 +168,6 @@ static int refuse_address(struct respool_slab *slab, const void *addr, int error
 	return error;
 }
 
-static unsigned long max_run_pages(const struct respool_slab *slab)
-{
-	return 1UL << respool_max_order(slab->pool);
-}
-
-/* Pages of a run that is sure to serve a request, 0 if no run of this pool is. */
-static unsigned long run_pages(const struct respool_slab *slab, size_t size, size_t align)
-{
-	unsigned long pages = PFN_UP(respool_freelist_run_bytes(size, align));
-
-	return pages > max_run_pages(slab) ? 0 : pages;
-}
-
 static bool refuse_request(struct respool_slab *slab, size_t size, size_t align,
 			   unsigned long caller)
 {
@@ -204,7 +183,7 @@ static bool refuse_request(struct respool_slab *slab, size_t size, size_t align,
 	else if (check_add_overflow(size, align, &sum) ||
 		 check_add_overflow(sum, RESPOOL_RUN_OVERHEAD + PAGE_SIZE, &sum))
 		kind = RESPOOL_OVERFLOW;
-	else if (!run_pages(slab, size, align))
+	else if (!respool_runs_pages(&slab->runs, size, align))
 		kind = RESPOOL_TOO_LARGE;
 	else
 		return false;
@@ -216,102 +195,12 @@ static bool refuse_request(struct respool_slab *slab, size_t size, size_t align,
 	return true;
 }
 
-/* Runs, and the locked half of every call */
-
-static unsigned long growth_pages(const struct respool_slab *slab)
-{
-	u64 share = (slab->freelist.held_bytes >> PAGE_SHIFT) / RUN_SHARE;
-
-	share = rounddown_pow_of_two(clamp_t(u64, share, RUN_MIN_PAGES, RUN_MAX_PAGES));
-	return min_t(unsigned long, share, max_run_pages(slab));
-}
+/* The locked half of every call */
 
 static void note_peaks_locked(struct respool_slab *slab)
 {
 	slab->peak_held_bytes = max(slab->peak_held_bytes, slab->freelist.held_bytes);
 	slab->peak_live_bytes = max(slab->peak_live_bytes, slab->freelist.live_bytes);
-}
-
-static bool warm_is_empty_locked(const struct respool_slab *slab)
-{
-	return slab->warm && respool_freelist_run_is_empty(&slab->freelist, slab->warm);
-}
-
-static int return_run_locked(struct respool_slab *slab, struct respool_run *run)
-{
-	int error = respool_freelist_remove_run(&slab->freelist, run);
-
-	if (error)
-		return error;
-	if (slab->warm == run)
-		slab->warm = NULL;
-	slab->runs_returned++;
-	respool_free_block(slab->pool, run);
-	return 0;
-}
-
-static int return_warm_locked(struct respool_slab *slab)
-{
-	return warm_is_empty_locked(slab) ? return_run_locked(slab, slab->warm) : 0;
-}
-
-/*
- * @run has just lost its last live block. It is kept warm unless another one is,
- * and the warm one only while it is small beside what else is held.
- */
-static int settle_empty_run_locked(struct respool_slab *slab, struct respool_run *run)
-{
-	int error = 0;
-
-	if (slab->warm != run && warm_is_empty_locked(slab))
-		error = return_run_locked(slab, run);
-	else
-		slab->warm = run;
-	if (!error && slab->warm->bytes >> PAGE_SHIFT >
-		      max_t(unsigned long, growth_pages(slab), WARM_PAGES))
-		error = return_run_locked(slab, slab->warm);
-	return error;
-}
-
-static int take_run_locked(struct respool_slab *slab, unsigned long pages)
-{
-	void *mem = respool_alloc_exact(slab->pool, pages, GFP_NOWAIT);
-	int error;
-
-	if (!mem)
-		return -ENOMEM;
-	error = respool_freelist_add_run(&slab->freelist, mem, pages << PAGE_SHIFT);
-	if (error) {
-		respool_free_block(slab->pool, mem);
-		return error;
-	}
-	slab->runs_taken++;
-	return 0;
-}
-
-/*
- * Take a run and serve the request from it. The warm run goes first: it could
- * not serve, and a short pool may need its pages.
- */
-static int grow_locked(struct respool_slab *slab, size_t size, size_t align, void **ptr)
-{
-	unsigned long least = run_pages(slab, size, align);
-	unsigned long pages = max(least, growth_pages(slab));
-	int error = return_warm_locked(slab);
-
-	if (error)
-		return error;
-	if (size >= LARGE_BYTES) {
-		pages = least;
-		if (align <= RESPOOL_BLOCK_ALIGN)
-			size = (pages << PAGE_SHIFT) - RESPOOL_RUN_OVERHEAD - RESPOOL_BLOCK_HEADER;
-	}
-	error = take_run_locked(slab, pages);
-	while (error == -ENOMEM && pages > least) {
-		pages = max(pages / 4, least);
-		error = take_run_locked(slab, pages);
-	}
-	return error ? error : respool_freelist_alloc(&slab->freelist, size, align, ptr);
 }
 
 /* If damage was met, give up the runs it is in and go on with the others. */
@@ -334,7 +223,7 @@ static int try_alloc_locked(struct respool_slab *slab, size_t size, size_t align
 {
 	int error = respool_freelist_alloc(&slab->freelist, size, align, ptr);
 
-	return error == -ENOMEM ? grow_locked(slab, size, align, ptr) : error;
+	return error == -ENOMEM ? respool_runs_grow(&slab->runs, size, align, ptr) : error;
 }
 
 static int alloc_locked(struct respool_slab *slab, size_t size, size_t align, void **ptr,
@@ -355,7 +244,7 @@ static int free_locked(struct respool_slab *slab, void *addr, struct loss *loss)
 	int error = respool_freelist_free(&slab->freelist, addr, &empty);
 
 	if (!error && empty)
-		settle_empty_run_locked(slab, empty);
+		respool_runs_settle(&slab->runs, empty);
 	salvage_locked(slab, loss);
 	return error;
 }
@@ -416,7 +305,8 @@ static void *alloc(struct respool_slab *slab, size_t size, size_t align, gfp_t g
  * The work is bounded, whatever the slab's size and history: good fit over
  * two-level segregated lists (Masmano et al., "TLSF", 2004), and at most five
  * tries to take a run from the page layer. Only a call that meets damaged data
- * does more: it walks the slab to take the damaged runs out of service.
+ * does more: it walks the slab to take the damaged runs out of service. So does
+ * any call on a slab with another &enum respool_slab_fit.
  *
  * Context: Any context except NMI. Takes the slab's lock, then the pool's, with
  * interrupts off. Never sleeps.
@@ -627,6 +517,17 @@ const char *respool_slab_name(const struct respool_slab *slab)
 }
 EXPORT_SYMBOL_GPL(respool_slab_name);
 
+/* Name of the slab's fit, as in "good fit". */
+const char *respool_slab_fit_name(const struct respool_slab *slab)
+{
+	return fits[slab->options.fit].name;
+}
+
+unsigned int respool_slab_flags(const struct respool_slab *slab)
+{
+	return slab->options.flags;
+}
+
 /**
  * respool_slab_stats() - Read a slab's statistics.
  * @slab: slab
@@ -649,7 +550,7 @@ void respool_slab_stats(struct respool_slab *slab, struct respool_slab_stats *st
 	raw_spin_lock_irqsave(&slab->lock, flags);
 	stats->held_pages = f->held_bytes >> PAGE_SHIFT;
 	stats->runs = f->runs + f->retired_runs;
-	stats->empty_runs = warm_is_empty_locked(slab);
+	stats->empty_runs = respool_runs_warm_is_empty(&slab->runs);
 	stats->live_blocks = f->live_blocks;
 	stats->live_bytes = f->live_bytes;
 	stats->free_blocks = f->free_blocks;
@@ -665,8 +566,8 @@ void respool_slab_stats(struct respool_slab *slab, struct respool_slab_stats *st
 	stats->reallocs_in_place = slab->reallocs_in_place;
 	stats->splits = f->splits;
 	stats->coalesces = f->coalesces;
-	stats->runs_taken = slab->runs_taken;
-	stats->runs_returned = slab->runs_returned;
+	stats->runs_taken = slab->runs.taken;
+	stats->runs_returned = slab->runs.returned;
 	raw_spin_unlock_irqrestore(&slab->lock, flags);
 }
 EXPORT_SYMBOL_GPL(respool_slab_stats);
@@ -713,23 +614,36 @@ void respool_slab_classes(struct respool_slab *slab,
 	raw_spin_unlock_irqrestore(&slab->lock, flags);
 }
 
-/* Look at the next run above address @after; false if there is none. */
-bool respool_slab_view_run(struct respool_slab *slab, const void *after,
-			   struct respool_run_view *view)
+void respool_slab_open(struct respool_slab *slab, struct respool_cursor *cursor)
 {
-	const struct respool_run *run;
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&slab->lock, flags);
-	run = respool_freelist_run_after(&slab->freelist, after);
-	if (run) {
-		view->start = run;
-		view->bytes = run->bytes;
-		view->blocks = respool_freelist_blocks(&slab->freelist, run, view->rows,
-						       view->nr_rows);
-	}
+	respool_freelist_open(&slab->freelist, cursor);
 	raw_spin_unlock_irqrestore(&slab->lock, flags);
-	return run;
+}
+
+void respool_slab_close(struct respool_slab *slab, struct respool_cursor *cursor)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&slab->lock, flags);
+	respool_freelist_close(&slab->freelist, cursor);
+	raw_spin_unlock_irqrestore(&slab->lock, flags);
+}
+
+/* The next blocks of one run, none behind the last. */
+void respool_slab_look(struct respool_slab *slab, struct respool_cursor *cursor,
+		       struct respool_look *look)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&slab->lock, flags);
+	look->run = cursor->run;
+	look->run_bytes = look->run ? look->run->bytes : 0;
+	look->nr_rows = respool_freelist_look(&slab->freelist, cursor, look->rows,
+					      RESPOOL_LOOK_ROWS);
+	raw_spin_unlock_irqrestore(&slab->lock, flags);
 }
 
 /* Life of a slab */
@@ -769,25 +683,49 @@ static int open_account(struct respool_slab *slab, const struct respool *pool)
 	return PTR_ERR_OR_ZERO(slab->pool);
 }
 
+static bool options_valid(const struct respool_slab_options *options)
+{
+	return (unsigned int)options->fit < ARRAY_SIZE(fits) && !(options->flags & ~KNOWN_FLAGS);
+}
+
 /**
- * respool_slab_create() - Make a byte allocator on a pool.
+ * respool_slab_create() - Make a byte allocator on a pool, with default options.
+ * @pool: handle; not needed any more once the call returns
+ * @name: as for respool_slab_create_with()
+ *
+ * Context: Process context, may sleep.
+ * Return: as respool_slab_create_with().
+ */
+struct respool_slab *respool_slab_create(struct respool *pool, const char *name)
+{
+	return respool_slab_create_with(pool, name, NULL);
+}
+EXPORT_SYMBOL_GPL(respool_slab_create);
+
+/**
+ * respool_slab_create_with() - Make a byte allocator on a pool.
  * @pool: handle; not needed any more once the call returns
  * @name: name of the slab, 1 to 31 of A-Z a-z 0-9 _ . -, not "." or ".."
+ * @options: how it is to work, %NULL for the defaults
  *
  * The slab takes memory when it is first asked for some, on an account of its
  * own, "slab:" and @name.
  *
  * Context: Process context, may sleep.
- * Return: the slab, or ERR_PTR: -EINVAL for a bad name, -EOPNOTSUPP if there is
- * no memory behind @pool's addresses, -EEXIST if it has a slab of that name,
- * -ENOMEM, or what respool_get_as() says.
+ * Return: the slab, or ERR_PTR: -EINVAL for a bad name, an unknown fit or flag,
+ * -EOPNOTSUPP if there is no memory behind @pool's addresses, -EEXIST if it has
+ * a slab of that name, -ENOMEM, or what respool_get_as() says.
  */
-struct respool_slab *respool_slab_create(struct respool *pool, const char *name)
+struct respool_slab *respool_slab_create_with(struct respool *pool, const char *name,
+					      const struct respool_slab_options *options)
 {
+	static const struct respool_slab_options defaults;
 	struct respool_slab *slab;
 	int error;
 
-	if (!pool || !name || !respool_name_valid(name))
+	if (!options)
+		options = &defaults;
+	if (!pool || !name || !respool_name_valid(name) || !options_valid(options))
 		return ERR_PTR(-EINVAL);
 	if (!respool_has_memory(pool))
 		return ERR_PTR(-EOPNOTSUPP);
@@ -795,11 +733,13 @@ struct respool_slab *respool_slab_create(struct respool *pool, const char *name)
 	if (!slab)
 		return ERR_PTR(-ENOMEM);
 	strscpy(slab->name, name, sizeof(slab->name));
+	slab->options = *options;
 	raw_spin_lock_init(&slab->lock);
-	respool_freelist_init(&slab->freelist, get_random_u64());
+	respool_freelist_init(&slab->freelist, get_random_u64(), fits[options->fit].search);
 	error = open_account(slab, pool);
 	if (error)
 		goto err_slab;
+	respool_runs_init(&slab->runs, slab->pool, &slab->freelist);
 	error = register_slab(slab);
 	if (error)
 		goto err_account;
@@ -812,7 +752,7 @@ err_slab:
 	kvfree(slab);
 	return ERR_PTR(error);
 }
-EXPORT_SYMBOL_GPL(respool_slab_create);
+EXPORT_SYMBOL_GPL(respool_slab_create_with);
 
 /**
  * respool_slab_destroy() - End a slab.
@@ -834,7 +774,8 @@ void respool_slab_destroy(struct respool_slab *slab)
 	debugfs_remove(slab->debugfs);
 	unregister_slab(slab);
 	raw_spin_lock_irqsave(&slab->lock, flags);
-	return_warm_locked(slab);
+	slab->freelist.cursors = NULL;	/* of files still open, but not read any more */
+	respool_runs_return_warm(&slab->runs);
 	salvage_locked(slab, &loss);
 	raw_spin_unlock_irqrestore(&slab->lock, flags);
 

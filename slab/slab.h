@@ -12,26 +12,31 @@
 
 struct dentry;
 
+/* What is looked at under one hold of the lock. */
+#define RESPOOL_LOOK_ROWS	64
+
 /**
- * struct respool_run_view - One run and its blocks.
- * @start: the run's first byte
- * @bytes: its length
- * @blocks: blocks in it
- * @rows: the first @nr_rows of them; the caller's buffer
- * @nr_rows: how many fit into @rows
+ * struct respool_look - Some blocks of one run.
+ * @run: the run
+ * @run_bytes: its length
+ * @nr_rows: how many blocks
+ * @rows: the blocks
  */
-struct respool_run_view {
-	const void *start;
-	size_t bytes;
-	size_t blocks;
-	struct respool_block_row *rows;
+struct respool_look {
+	const struct respool_run *run;
+	size_t run_bytes;
 	size_t nr_rows;
+	struct respool_block_row rows[RESPOOL_LOOK_ROWS];
 };
 
-bool respool_slab_view_run(struct respool_slab *slab, const void *after,
-			   struct respool_run_view *view);
+void respool_slab_open(struct respool_slab *slab, struct respool_cursor *cursor);
+void respool_slab_close(struct respool_slab *slab, struct respool_cursor *cursor);
+void respool_slab_look(struct respool_slab *slab, struct respool_cursor *cursor,
+		       struct respool_look *look);
 void respool_slab_classes(struct respool_slab *slab,
 			  struct respool_class classes[RESPOOL_NR_CLASSES]);
+const char *respool_slab_fit_name(const struct respool_slab *slab);
+unsigned int respool_slab_flags(const struct respool_slab *slab);
 long respool_slab_offset(const struct respool_slab *slab, const void *addr);
 
 struct dentry *respool_slab_debugfs_add(struct respool_slab *slab, struct dentry *parent);

@@ -269,8 +269,44 @@ struct respool_slab_stats {
 	u64 refusals[RESPOOL_NR_REFUSALS];
 };
 
+/**
+ * enum respool_slab_fit - Which of the free blocks that are large enough a slab gives.
+ * @RESPOOL_GOOD_FIT: the smallest of a few in the class of sizes of the request,
+ *	else of the next class that has one: bounded work, and the default
+ * @RESPOOL_FIRST_FIT: the one with the lowest address
+ * @RESPOOL_NEXT_FIT: the first by address from where the last search ended, and
+ *	after the highest address on from the lowest
+ * @RESPOOL_BEST_FIT: the smallest, of several the one with the lowest address
+ *
+ * All but good fit are there to be studied and compared: the time they take,
+ * with the slab's lock held and interrupts off, grows with the slab.
+ */
+enum respool_slab_fit {
+	RESPOOL_GOOD_FIT,
+	RESPOOL_FIRST_FIT,
+	RESPOOL_NEXT_FIT,
+	RESPOOL_BEST_FIT,
+};
+
+/* struct respool_slab_options.flags */
+#define RESPOOL_SLAB_NO_MAGAZINES	0x1	/* no per-CPU magazines in front of the slab */
+
+/**
+ * struct respool_slab_options - How a slab is to work.
+ * @fit: &enum respool_slab_fit
+ * @flags: RESPOOL_SLAB_NO_MAGAZINES
+ *
+ * All zero are the defaults.
+ */
+struct respool_slab_options {
+	enum respool_slab_fit fit;
+	unsigned int flags;
+};
+
 /* The byte layer: slab/slab.c */
 struct respool_slab *respool_slab_create(struct respool *pool, const char *name);
+struct respool_slab *respool_slab_create_with(struct respool *pool, const char *name,
+					      const struct respool_slab_options *options);
 void respool_slab_destroy(struct respool_slab *slab);
 const char *respool_slab_name(const struct respool_slab *slab);
 void *respool_alloc(struct respool_slab *slab, size_t size, gfp_t gfp);

@@ -21,6 +21,8 @@
 struct state {
 	struct respool_freelist core;
 	struct freelist_twin twin;
+	struct respool_cursor cursor;	/* of a reading that goes on over many steps */
+	bool reading;
 };
 
 struct episode {
@@ -29,12 +31,13 @@ struct episode {
 	unsigned long walk_every;	/* steps between two walks of the arena */
 	unsigned int alloc_percent;	/* of the steps that allocate or free */
 	unsigned int size_limit;	/* allocations rarely ask for more bytes */
+	enum respool_search search;
 	bool damaged;			/* -EUCLEAN is a right answer now */
 
 	struct state before;		/* the call that may be refused */
 	void *memory_before;
 	bool remembered;
-	struct respool_block_row *rows;	/* room to list the blocks of a run */
+	struct respool_block_row *rows;	/* room to list the blocks of the largest run */
 };
 
 static bool walk_is_due(const struct episode *e)
@@ -103,37 +106,129 @@ static u32 block_cells(const struct freelist_twin *t, u32 cell)
 	return t->cell[cell] == CELL_FREE ? freelist_twin_gap(t, cell) : t->object[cell].cells;
 }
 
-static void compare_run(const struct episode *e, const struct respool_run *run)
+/* @row describes the block at @cell, or the end of the run there. */
+static void compare_row(const struct episode *e, const struct respool_block_row *row, u32 cell)
 {
 	const struct freelist_twin *t = &e->now.twin;
-	u32 cell = freelist_twin_cell(t, run + 1) + 1;
-	size_t i, nr = respool_freelist_blocks(&e->now.core, run, e->rows, t->nr_cells);
-	bool prev_used = true;
+	u32 before = t->cell[cell - 1], what = t->cell[cell];
 
-	for (i = 0; i < nr; i++) {
-		const struct respool_block_row *row = &e->rows[i];
-
-		expect_equal("payload", (uintptr_t)row->addr + RESPOOL_BLOCK_HEADER,
-			     (uintptr_t)freelist_twin_payload(t, cell));
-		expect_equal("bytes", row->bytes, block_cells(t, cell) * CELL_BYTES);
-		expect_equal("used", row->used, t->cell[cell] != CELL_FREE);
-		expect_equal("prev_used", row->prev_used, prev_used);
-		prev_used = row->used;
-		cell += block_cells(t, cell);
+	expect_equal("payload", (uintptr_t)row->addr + RESPOOL_BLOCK_HEADER,
+		     (uintptr_t)freelist_twin_payload(t, cell));
+	expect_equal("prev_used", row->prev_used, before != CELL_FREE);
+	if (what == CELL_EDGE) {
+		expect_equal("kind", row->kind, RESPOOL_BLOCK_END);
+		return;
 	}
-	expect_equal("end of the run", cell, freelist_twin_cell(t, (u8 *)run + run->bytes));
+	expect_equal("kind", row->kind,
+		     what == CELL_FREE ? RESPOOL_BLOCK_FREE : RESPOOL_BLOCK_USED);
+	if (what == CELL_FREE ? before == CELL_FREE : what != cell)
+		differ("cell %u is inside a block", cell);
+	expect_equal("bytes", row->bytes, block_cells(t, cell) * CELL_BYTES);
 }
 
-static void compare_runs(const struct episode *e)
+/* Rows lie side by side, whatever the run; the last is its end or one of many. */
+static u32 compare_rows(const struct episode *e, u32 cell, size_t nr)
 {
-	const struct respool_run *run = NULL;
-	u32 nr = 0;
+	size_t i;
 
-	while ((run = respool_freelist_run_after(&e->now.core, run)) != NULL) {
-		compare_run(e, run);
+	for (i = 0; i < nr; i++) {
+		compare_row(e, &e->rows[i], cell);
+		cell += e->rows[i].bytes / CELL_BYTES;
+	}
+	return cell;
+}
+
+static u32 row_cell(const struct freelist_twin *t, const struct respool_block_row *row)
+{
+	return freelist_twin_cell(t, (const u8 *)row->addr + RESPOOL_BLOCK_HEADER);
+}
+
+static void compare_run(struct episode *e, const struct respool_run *run, size_t nr)
+{
+	const struct freelist_twin *t = &e->now.twin;
+	u32 end = compare_rows(e, freelist_twin_cell(t, run + 1) + 1, nr);
+
+	expect_equal("end of the run", end, freelist_twin_cell(t, (u8 *)run + run->bytes));
+}
+
+static void compare_runs(struct episode *e)
+{
+	struct respool_cursor cursor;
+	const struct respool_run *run;
+	u32 nr = 0;
+	size_t rows;
+
+	respool_freelist_open(&e->now.core, &cursor);
+	for (run = cursor.run; run; run = cursor.run) {
+		rows = respool_freelist_look(&e->now.core, &cursor, e->rows,
+					     e->now.twin.nr_cells);
+		compare_run(e, run, rows);
 		nr++;
 	}
+	respool_freelist_close(&e->now.core, &cursor);
 	expect_equal("runs visited", nr, e->now.twin.nr_runs);
+}
+
+/* Readings that go on while blocks come and go */
+
+static void start_reading(struct episode *e)
+{
+	struct freelist_twin *t = &e->now.twin;
+	u32 i;
+
+	respool_freelist_open(&e->now.core, &e->now.cursor);
+	e->now.reading = true;
+	for (i = 0; i < t->nr_live; i++) {
+		t->object[t->live[i]].awaited = true;
+		t->object[t->live[i]].shown = false;
+	}
+}
+
+static void finish_reading(struct episode *e)
+{
+	const struct freelist_twin *t = &e->now.twin;
+	u32 i;
+
+	respool_freelist_close(&e->now.core, &e->now.cursor);
+	e->now.reading = false;
+	for (i = 0; i < t->nr_live; i++)
+		if (t->object[t->live[i]].awaited)
+			differ("the block at cell %u was not shown", t->live[i]);
+}
+
+static void note_shown(struct episode *e, const struct respool_block_row *row)
+{
+	struct twin_object *object = &e->now.twin.object[row_cell(&e->now.twin, row)];
+
+	if (row->kind != RESPOOL_BLOCK_USED)
+		return;
+	if (object->shown)
+		differ("the block at cell %u is shown twice", row_cell(&e->now.twin, row));
+	object->awaited = false;
+	object->shown = true;
+}
+
+/* With a damaged heap only what is no longer damaged when the reading ends. */
+static void read_on(struct episode *e)
+{
+	size_t nr, i;
+
+	if (e->damaged) {
+		respool_freelist_look(&e->now.core, &e->now.cursor, e->rows, 1);
+		return;
+	}
+	if (!e->now.reading)
+		start_reading(e);
+	doing("look at the next blocks", 0, 0);
+	nr = respool_freelist_look(&e->now.core, &e->now.cursor, e->rows,
+				   1 + choose(e->c, 8));
+	if (!nr) {
+		finish_reading(e);
+		return;
+	}
+	compare_rows(e, row_cell(&e->now.twin, e->rows), nr);
+	for (i = 0; i < nr; i++)
+		note_shown(e, &e->rows[i]);
 }
 
 static void verify_contents(const struct episode *e)
@@ -145,7 +240,7 @@ static void verify_contents(const struct episode *e)
 		freelist_twin_verify(t, t->live[i], freelist_twin_usable(t, t->live[i]));
 }
 
-static void compare_all(const struct episode *e)
+static void compare_all(struct episode *e)
 {
 	u32 gap = freelist_twin_largest_gap(&e->now.twin);
 
@@ -196,17 +291,14 @@ static size_t bytes_for(size_t size)
 	return max(round_up(size + RESPOOL_BLOCK_HEADER, CELL_BYTES), RESPOOL_BLOCK_MIN);
 }
 
-/*
- * Bytes of a free block that must serve: it has room for any alignment, and is
- * of a higher class than what is asked for, as classes are a 32nd wide.
- */
-static size_t bytes_surely_enough(size_t size, size_t align)
+/* Cells of the free block that is looked for: it has room for any alignment. */
+static u32 cells_sought(size_t size, size_t align)
 {
 	size_t bytes = bytes_for(size);
 
 	if (align > CELL_BYTES)
 		bytes += align - CELL_BYTES + RESPOOL_BLOCK_MIN;
-	return bytes + max(bytes / 32, CELL_BYTES);
+	return bytes / CELL_BYTES;
 }
 
 /* A block holds what was asked for, and less than @slack bytes could be cut off. */
@@ -228,30 +320,28 @@ static size_t usable_size(struct episode *e, const void *ptr)
 
 /* Allocation */
 
+static void expect_found(const struct episode *e, size_t size, size_t align, u32 found)
+{
+	if (walk_is_due(e))
+		freelist_twin_expect_found(&e->now.twin, e->search, cells_sought(size, align),
+					   found);
+}
+
 static void accept_block(struct episode *e, void *ptr, size_t size, size_t align)
 {
-	size_t usable = usable_size(e, ptr);
 	struct freelist_twin *t = &e->now.twin;
+	u32 gap = freelist_twin_gap_start(t, freelist_twin_cell(t, ptr));
+	size_t usable = usable_size(e, ptr);
 
 	if ((uintptr_t)ptr & (align - 1))
 		differ("the block is not aligned to %zu", align);
 	expect_fit(usable, size, RESPOOL_BLOCK_MIN);
+	expect_found(e, size, align, gap);
+	t->rover = gap;
 	freelist_twin_take(t, ptr, usable);
 	expect_equal("knows", respool_freelist_knows(&e->now.core, ptr), true);
 	if (chance(e->c, 75))
 		freelist_twin_fill(t, freelist_twin_cell(t, ptr), choose_any(e->c));
-}
-
-static void expect_no_room(struct episode *e, size_t size, size_t align)
-{
-	size_t largest;
-
-	expect_unchanged(e);
-	if (!walk_is_due(e))
-		return;
-	largest = (size_t)freelist_twin_largest_gap(&e->now.twin) * CELL_BYTES;
-	if (largest >= bytes_surely_enough(size, align))
-		differ("nothing for %zu bytes with a free block of %zu", size, largest);
 }
 
 /* The block, or NULL if there was no room or the request was refused. */
@@ -266,7 +356,8 @@ static void *try_alloc(struct episode *e, size_t size, size_t align)
 	if (refused_for_damage(e, err))
 		return NULL;
 	if (!expected && err == -ENOMEM) {
-		expect_no_room(e, size, align);
+		expect_unchanged(e);
+		expect_found(e, size, align, CELL_OUTSIDE);
 		return NULL;
 	}
 	expect_equal("alloc", err, expected);
@@ -598,6 +689,8 @@ static void do_call(struct episode *e, u32 kind)
 		add_any_run(e);
 	else if (kind < 40)
 		remove_any_run(e);
+	else if (kind < 48)
+		read_on(e);
 	else if (kind < 90 && e->now.twin.nr_live)
 		realloc_any(e);
 	else if (chance(e->c, e->alloc_percent) || !e->now.twin.nr_live)
@@ -779,7 +872,9 @@ static void set_up(struct episode *e)
 
 	doing("init of an arena of %ld cells", nr_cells, 0);
 	freelist_twin_init(&e->now.twin, nr_cells);
-	respool_freelist_init(&e->now.core, (u64)choose_any(e->c) << 32 | choose_any(e->c));
+	e->search = choose(e->c, RESPOOL_NR_SEARCHES);
+	respool_freelist_init(&e->now.core, (u64)choose_any(e->c) << 32 | choose_any(e->c),
+			      e->search);
 	e->memory_before = must_alloc(e->now.twin.memory_bytes);
 	e->rows = must_zalloc(nr_cells, sizeof(*e->rows));
 	e->walk_every = nr_cells <= SMALL_ARENA ? 1 : nr_cells / CELLS_PER_STEP;
@@ -813,6 +908,8 @@ static void drain(struct episode *e)
 		compare_counts(e);
 	}
 	compare_all(e);
+	if (e->now.reading)
+		finish_reading(e);
 	while (t->nr_runs)
 		remove_run(e, &t->run[t->nr_runs - 1]);
 	compare_counts(e);

@@ -89,6 +89,132 @@ u32 freelist_twin_largest_gap(const struct freelist_twin *t)
 	return largest;
 }
 
+u32 freelist_twin_gap_start(const struct freelist_twin *t, u32 cell)
+{
+	while (t->cell[cell - 1] == CELL_FREE)
+		cell--;
+	return cell;
+}
+
+/* Searches */
+
+/* A class is known by its smallest size, in cells: linear to 32, then 32 a power of two. */
+static u32 class_of_gap(u32 cells)
+{
+	return cells < 32 ? cells : round_down(cells, 1U << (ilog2(cells) - 5));
+}
+
+struct class_of_gaps {
+	u32 class;	/* UINT_MAX for none */
+	u32 gaps;
+	u32 smallest;	/* of those that are large enough; UINT_MAX for none */
+};
+
+/* A class of so few gaps is looked at whole. */
+#define FEW	2
+
+/* Whether a search of the class must find its smallest sufficient gap. */
+static bool is_sure(const struct class_of_gaps *c)
+{
+	return c->gaps <= FEW && c->smallest != UINT_MAX;
+}
+
+static void count_gap(struct class_of_gaps *c, u32 gap, u32 cells)
+{
+	c->gaps++;
+	if (gap >= cells)
+		c->smallest = min(c->smallest, gap);
+}
+
+/* Of the request's class any, but the best of a few; else of the next class, likewise. */
+static void expect_good_fit(const struct freelist_twin *t, u32 cells, u32 found)
+{
+	struct class_of_gaps own = { class_of_gap(cells), 0, UINT_MAX };
+	struct class_of_gaps next = { UINT_MAX, 0, UINT_MAX };
+	const struct class_of_gaps *of = &next;
+	u32 c, gap, size;
+
+	for (c = 0; c < t->nr_cells; c += gap + 1) {
+		gap = freelist_twin_gap(t, c);
+		if (!gap || class_of_gap(gap) < own.class)
+			continue;
+		if (class_of_gap(gap) == own.class) {
+			count_gap(&own, gap, cells);
+			continue;
+		}
+		if (class_of_gap(gap) < next.class)
+			next = (struct class_of_gaps){ class_of_gap(gap), 0, UINT_MAX };
+		if (class_of_gap(gap) == next.class)
+			count_gap(&next, gap, cells);
+	}
+	if (found == CELL_OUTSIDE) {
+		if (is_sure(&own) || next.gaps)
+			differ("good fit for %u cells finds nothing", cells);
+		return;
+	}
+	size = freelist_twin_gap(t, found);
+	if (class_of_gap(size) == own.class)
+		of = &own;
+	else if (is_sure(&own))
+		differ("good fit for %u cells finds %u and not %u", cells, size, own.smallest);
+	if (class_of_gap(size) != of->class || size < cells ||
+	    (is_sure(of) && size != of->smallest))
+		differ("good fit for %u cells finds %u", cells, size);
+}
+
+/* The first sufficient gap from @from on, CELL_OUTSIDE if there is none. */
+static u32 first_gap(const struct freelist_twin *t, u32 from, u32 cells)
+{
+	u32 c, gap;
+
+	for (c = from; c < t->nr_cells; c += gap + 1) {
+		gap = freelist_twin_gap(t, c);
+		if (gap >= cells)
+			return c;
+	}
+	return CELL_OUTSIDE;
+}
+
+static u32 smallest_gap(const struct freelist_twin *t, u32 cells)
+{
+	u32 c, gap, smallest = UINT_MAX, at = CELL_OUTSIDE;
+
+	for (c = 0; c < t->nr_cells; c += gap + 1) {
+		gap = freelist_twin_gap(t, c);
+		if (gap < cells || gap >= smallest)
+			continue;
+		smallest = gap;
+		at = c;
+	}
+	return at;
+}
+
+static u32 next_gap(const struct freelist_twin *t, u32 cells)
+{
+	bool in_gap = t->cell[t->rover] == CELL_FREE;
+	u32 at = first_gap(t, in_gap ? freelist_twin_gap_start(t, t->rover) : t->rover, cells);
+
+	return at == CELL_OUTSIDE ? first_gap(t, 0, cells) : at;
+}
+
+void freelist_twin_expect_found(const struct freelist_twin *t, enum respool_search search,
+				u32 cells, u32 found)
+{
+	switch (search) {
+	case RESPOOL_SEARCH_FIRST:
+		expect_equal("what first fit finds", found, first_gap(t, 0, cells));
+		break;
+	case RESPOOL_SEARCH_NEXT:
+		expect_equal("what next fit finds", found, next_gap(t, cells));
+		break;
+	case RESPOOL_SEARCH_BEST:
+		expect_equal("what best fit finds", found, smallest_gap(t, cells));
+		break;
+	default:
+		expect_good_fit(t, cells, found);
+	}
+}
+
 /* Runs */
 
 struct respool_run *freelist_twin_run_at(const struct freelist_twin *t, u32 start)
@@ -131,8 +257,21 @@ void freelist_twin_add_run(struct freelist_twin *t, u32 start, u32 cells)
 	t->stale[first] = true;
 }
 
+/* First cell of the first block of the next run by address, 0 if there is none. */
+static u32 start_behind(const struct freelist_twin *t, const struct twin_run *run)
+{
+	u32 c;
+
+	for (c = run->start + run->cells; c < t->nr_cells; c++)
+		if (t->cell[c] != CELL_OUTSIDE)
+			return c + RUN_HEAD_CELLS;
+	return 0;
+}
+
 void freelist_twin_remove_run(struct freelist_twin *t, struct twin_run *run)
 {
+	if (t->rover >= run->start && t->rover < run->start + run->cells)
+		t->rover = start_behind(t, run);
 	set_cells(t, run->start, run->start + run->cells, CELL_OUTSIDE);
 	t->held_cells -= run->cells;
 	*run = t->run[--t->nr_runs];

@@ -2,8 +2,8 @@
 /*
  * A naive twin of the byte layer's core: a map of who owns each cell of 16
  * bytes. Since neighbours coalesce at once, what lies between two live blocks
- * of a run must be exactly one free block: a *gap*. So the twin needs no lists,
- * no tags and no idea of where the core prefers to place a block.
+ * of a run must be exactly one free block: a *gap*. So the twin needs no lists
+ * and no tags, and finds what a search should have found by looking at all gaps.
  *
  * The arena holds the runs and what lies between them. Blocks start at their
  * header, 8 bytes into a multiple of 16: cell c is the 16 bytes from there.
@@ -29,6 +29,8 @@ struct twin_object {
 	u32 pattern;	/* what its payload was filled with */
 	u32 listed;	/* where in live[] */
 	bool filled;	/* or its payload is what it was before */
+	bool awaited;	/* there when the reading began, and not shown yet */
+	bool shown;	/* in this reading */
 };
 
 struct twin_run {
@@ -55,6 +57,7 @@ struct freelist_twin {
 	u64 held_cells;
 	u64 live_cells;
 	u64 free_cells;
+	u32 rover;		/* cell where next fit goes on, 0 for the lowest */
 };
 
 /* There is memory for one twin at a time. */
@@ -84,5 +87,15 @@ size_t freelist_twin_usable(const struct freelist_twin *t, u32 cell);
 /* Free cells from @cell on, and the largest such number in the arena. */
 u32 freelist_twin_gap(const struct freelist_twin *t, u32 cell);
 u32 freelist_twin_largest_gap(const struct freelist_twin *t);
+
+/* First cell of the gap that @cell is in. */
+u32 freelist_twin_gap_start(const struct freelist_twin *t, u32 cell);
+
+/*
+ * Compare the gap a search for @cells has found, CELL_OUTSIDE for none, with
+ * the one it had to find.
+ */
+void freelist_twin_expect_found(const struct freelist_twin *t, enum respool_search search,
+				u32 cells, u32 found);
 
 #endif /* RESPOOL_FREELIST_TWIN_H */

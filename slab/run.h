@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The runs of a slab: pages taken from the page layer for its free list, and
+ * given back. The caller holds the slab's lock.
+ */
+#ifndef RESPOOL_SLAB_RUN_H
+#define RESPOOL_SLAB_RUN_H
+
+#include <linux/respool.h>
+
+#include "slab/freelist.h"
+
+/**
+ * struct respool_runs - Where a free list's memory comes from.
+ * @pool: account the runs are on; constant
+ * @freelist: what they are for; constant
+ * @warm: last run found empty, maybe in use again
+ * @taken: runs taken from the page layer
+ * @returned: runs given back
+ *
+ * Invariant: at most one run in service is empty, and that is @warm.
+ */
+struct respool_runs {
+	struct respool *pool;
+	struct respool_freelist *freelist;
+	struct respool_run *warm;
+	u64 taken;
+	u64 returned;
+};
+
+void respool_runs_init(struct respool_runs *runs, struct respool *pool,
+		       struct respool_freelist *freelist);
+unsigned long respool_runs_pages(const struct respool_runs *runs, size_t size, size_t align);
+int respool_runs_grow(struct respool_runs *runs, size_t size, size_t align, void **ptr);
+int respool_runs_settle(struct respool_runs *runs, struct respool_run *run);
+bool respool_runs_warm_is_empty(const struct respool_runs *runs);
+int respool_runs_return_warm(struct respool_runs *runs);
+
+#endif /* RESPOOL_SLAB_RUN_H */
