@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The few helpers the pure cores (buddy/buddy.c, slab/freelist.c) stand on.
+ * The few helpers the pure cores (buddy/buddy.c, slab/freelist.c,
+ * slab/objects.c) stand on.
  *
  * In the kernel they are the kernel's own. Elsewhere the same names are made
  * from the compiler's builtins, so that one source file is the module, the
@@ -66,6 +67,31 @@ typedef uint64_t u64;
 #define fls64(w)		((w) ? 64 - __builtin_clzll(w) : 0)
 #define ilog2(n)		(63 - __builtin_clzll((unsigned long long)(n)))
 #define is_power_of_2(n)	((n) != 0 && (((n) & ((n) - 1)) == 0))
+
+static inline bool test_bit(unsigned long nr, const unsigned long *map)
+{
+	return READ_ONCE(map[nr / 64]) >> nr % 64 & 1;
+}
+
+static inline void set_bit(unsigned long nr, unsigned long *map)
+{
+	__atomic_fetch_or(&map[nr / 64], BIT(nr % 64), __ATOMIC_RELAXED);
+}
+
+static inline bool test_and_clear_bit(unsigned long nr, unsigned long *map)
+{
+	return __atomic_fetch_and(&map[nr / 64], ~BIT(nr % 64), __ATOMIC_SEQ_CST) >> nr % 64 & 1;
+}
+
+static inline void __set_bit(unsigned long nr, unsigned long *map)
+{
+	map[nr / 64] |= BIT(nr % 64);
+}
+
+static inline void __clear_bit(unsigned long nr, unsigned long *map)
+{
+	map[nr / 64] &= ~BIT(nr % 64);
+}
 
 #define check_add_overflow(a, b, d)	__builtin_add_overflow(a, b, d)
 

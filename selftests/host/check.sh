@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run the oracles, the bound, the fuzzers and the mutants; TAP on standard output.
+# Run the oracles, the bound, the sweep, the fuzzers and the mutants; TAP on standard output.
 #
 # usage: check.sh DIR STEPS SEED FUZZ_SECONDS
 #   DIR holds the programs; CLANG and HOST_CFLAGS built them.
@@ -16,7 +16,7 @@ dir=$1
 steps=$2
 seed=$3
 fuzz_seconds=$4
-cores="buddy freelist"
+cores="buddy freelist objects"
 mutant_steps=100000
 tab=$(printf '\t')
 number=0
@@ -35,12 +35,13 @@ result()
 	fi
 }
 
-# Three fifths of the steps go to the page layer, the rest to the byte layer.
+# Half of the steps go to the page layer, the rest to the byte layer and the caches.
 steps_of()
 {
 	case $1 in
-	buddy) echo $((steps * 3 / 5)) ;;
-	freelist) echo $((steps - steps * 3 / 5)) ;;
+	buddy) echo $((steps / 2)) ;;
+	freelist) echo $((steps * 3 / 8)) ;;
+	objects) echo $((steps / 8)) ;;
 	esac
 }
 
@@ -63,6 +64,15 @@ bound()
 	result $status "buddy: no call does more work than its bound, in pools of up to 1 TiB"
 }
 
+sweep()
+{
+	log=$dir/freelist_sweep.log
+	timeout 600 "$dir/freelist_sweep" >"$log" 2>&1
+	status=$?
+	grep '^# ' "$log"
+	result $status "freelist: each damaged byte of its own is found or does no harm"
+}
+
 fuzz()
 {
 	log=$dir/$1_fuzz.log
@@ -77,6 +87,7 @@ core_source()
 	case $1 in
 	buddy) echo ../../buddy/buddy.c ;;
 	freelist) echo ../../slab/freelist.c ;;
+	objects) echo ../../slab/objects.c ;;
 	esac
 }
 
@@ -116,12 +127,13 @@ mutants()
 	done <"mutants/$1"
 }
 
-plan=1
+plan=2
 for core in $cores; do
 	plan=$((plan + 2 + $(grep -c -v '^#' "mutants/$core")))
 done
 echo "1..$plan"
 bound
+sweep
 for core in $cores; do
 	oracle "$core"
 	fuzz "$core"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the host checks of both pure cores share: where their decisions come
+ * What the host checks of the pure cores share: where their decisions come
  * from, and how a difference between a core and its twin is reported.
  *
  * An *episode* is one core from init to the last check. It takes all its

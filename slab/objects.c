@@ -1,0 +1,581 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Objects of one size in runs with their state in bits: see objects.h for the
+ * layout and for what callers may rely on.
+ *
+ * Sources. Bits at the start of an aligned run, found from an object's address
+ * by a mask: Bonwick, "The Slab Allocator", 1994, with the list of free objects
+ * made a bitmap, as in FreeBSD's jemalloc (Evans, 2006). Fullest run first, so
+ * that others run empty: Berger et al., "Hoard", 2000.
+ *
+ * Work. Every call does a bounded number of steps, whatever the number of runs,
+ * but for salvage, respool_objects_validate() and the functions that look for
+ * a run for a reader, which walk the bitmap of the slots.
+ */
+#include "objects.h"
+
+/* Runs of at least so many objects, where none of them need be too large. */
+#define PER_RUN_WANTED	16
+
+/* No more than this share of a run may be lost to its header and its end. */
+#define WASTE_SHARE	16
+
+/* Runs and words of bits that one call of respool_objects_take() looks at. */
+#define TAKE_LOOKS	8
+
+/* Geometry */
+
+static size_t header_bytes(u32 words)
+{
+	return sizeof(struct respool_object_run) + 2 * words * sizeof(long) + sizeof(u64);
+}
+
+/* Lay out a run of 2^@shift bytes; returns the bytes that are in no object. */
+static size_t lay_out(struct respool_objects *o, unsigned int shift, size_t align)
+{
+	size_t bytes = 1UL << shift;
+	u32 per_run = min_t(size_t, bytes / o->stride, RESPOOL_OBJECTS_PER_RUN);
+
+	o->shift = shift;
+	for (;; per_run--) {
+		o->words = DIV_ROUND_UP(per_run, 64);
+		o->first = round_up(header_bytes(o->words), align);
+		if (o->first + (size_t)per_run * o->stride <= bytes)
+			break;
+	}
+	o->per_run = per_run;
+	return bytes - (size_t)per_run * o->stride;
+}
+
+static bool wastes(const struct respool_objects *o, size_t waste)
+{
+	return waste > (1UL << o->shift) / WASTE_SHARE || o->per_run < PER_RUN_WANTED;
+}
+
+/* The smallest run that is no waste; if all are, the largest. */
+static void choose_run(struct respool_objects *o, size_t align,
+		       const struct respool_object_memory *memory)
+{
+	unsigned int max_shift = min_t(unsigned int, memory->max_shift, RESPOOL_OBJECT_RUN_MAX);
+	unsigned int shift = memory->min_shift;
+
+	while (wastes(o, lay_out(o, shift, align)) && shift < max_shift)
+		shift++;
+}
+
+/*
+ * For objects of @size bytes at multiples of @align, without runs. Also needs
+ * respool_objects_set_footprint(). -EINVAL: an argument that is no good;
+ * -E2BIG: not one such object fits into a run.
+ */
+int respool_objects_init(struct respool_objects *o, size_t size, size_t align,
+			 const struct respool_object_memory *memory, u64 secret)
+{
+	uintptr_t low = (uintptr_t)memory->start;
+
+	memset(o, 0, sizeof(*o));
+	if (!align)
+		align = RESPOOL_OBJECT_ALIGN_MIN;
+	if (!size || !is_power_of_2(align) || align > RESPOOL_OBJECT_ALIGN_MAX)
+		return -EINVAL;
+	align = max_t(size_t, align, RESPOOL_OBJECT_ALIGN_MIN);
+	if (size > RESPOOL_OBJECT_MAX)
+		return -E2BIG;
+	o->stride = round_up(size, align);
+	choose_run(o, align, memory);
+	if (!o->per_run)
+		return -E2BIG;
+	o->mask = (1UL << o->shift) - 1;
+	o->reciprocal = ((1ULL << 40) + o->stride - 1) / o->stride;
+	o->secret = secret;
+	o->low = low;
+	o->span = memory->bytes;
+	o->skew = (memory->phys - low) & o->mask;
+	o->first_slot = (low + o->skew) >> o->shift;
+	o->nr_slots = ((low + o->span - 1 + o->skew) >> o->shift) - o->first_slot + 1;
+	return 0;
+}
+
+static size_t bitmap_longs(const struct respool_objects *o)
+{
+	return DIV_ROUND_UP(o->nr_slots, 64);
+}
+
+/* Bytes of zeroed memory that @o needs beside the runs. */
+size_t respool_objects_footprint(const struct respool_objects *o)
+{
+	return 2 * bitmap_longs(o) * sizeof(long);
+}
+
+void respool_objects_set_footprint(struct respool_objects *o, void *footprint)
+{
+	o->in_service = footprint;
+	o->retired = o->in_service + bitmap_longs(o);
+}
+
+static unsigned long slot_of(const struct respool_objects *o, const void *addr)
+{
+	return (((uintptr_t)addr + o->skew) >> o->shift) - o->first_slot;
+}
+
+static struct respool_object_run *run_at(const struct respool_objects *o, unsigned long slot)
+{
+	return (struct respool_object_run *)(((o->first_slot + slot) << o->shift) - o->skew);
+}
+
+/* The first slot from @slot on that has a bit in @map, or nr_slots. */
+static unsigned long next_slot(const struct respool_objects *o, const unsigned long *map,
+			       unsigned long slot)
+{
+	unsigned long word = slot / 64, bits;
+
+	if (slot >= o->nr_slots)
+		return o->nr_slots;
+	bits = map[word] >> slot % 64 << slot % 64;
+	while (!bits && ++word < bitmap_longs(o))
+		bits = map[word];
+	return bits ? word * 64 + __ffs64(bits) : o->nr_slots;
+}
+
+#define for_each_run(slot, o)						\
+	for ((slot) = next_slot(o, (o)->in_service, 0); (slot) < (o)->nr_slots;	\
+	     (slot) = next_slot(o, (o)->in_service, (slot) + 1))
+
+/* Address of the object @index of the run that starts at @run. */
+void *respool_objects_at(const struct respool_objects *o, const void *run, u32 index)
+{
+	return (void *)((uintptr_t)run + o->first + (size_t)index * o->stride);
+}
+
+/* The header */
+
+static u64 *tail_of(const struct respool_objects *o, struct respool_object_run *run)
+{
+	return (u64 *)(run->bits + 2 * o->words);
+}
+
+/* Which of the free bits in @word belong to objects. */
+static unsigned long object_bits(const struct respool_objects *o, u32 word)
+{
+	u32 nr = o->per_run - word * 64;
+
+	return nr < 64 ? BIT(nr) - 1 : ~0UL;
+}
+
+static bool ends_intact(const struct respool_objects *o, struct respool_object_run *run)
+{
+	return respool_object_run_checks(o, run) &&
+	       *tail_of(o, run) == ~respool_object_check(o, run);
+}
+
+/*
+ * What a word of free bits counts in the sum: odd, so that no change of one
+ * word alone goes unseen. The number of free objects counts as one word more.
+ */
+static u64 key(const struct respool_objects *o, u32 word)
+{
+	return (o->secret | 1) * (2 * word + 1);
+}
+
+static u64 sum_of(const struct respool_objects *o, const struct respool_object_run *run)
+{
+	u64 sum = run->nr_free * key(o, o->words);
+	u32 i;
+
+	for (i = 0; i < o->words; i++)
+		sum += run->bits[i] * key(o, i);
+	return sum;
+}
+
+/* Whether the header of a run in service is what it must be, links aside. */
+static bool is_intact(const struct respool_objects *o, struct respool_object_run *run)
+{
+	const unsigned long *live = respool_object_live_bits(o, run);
+	u32 i;
+
+	if (!ends_intact(o, run) || run->sum != sum_of(o, run))
+		return false;
+	for (i = 0; i < o->words; i++)
+		if (READ_ONCE(live[i]) & (run->bits[i] | ~object_bits(o, i)))
+			return false;
+	return true;
+}
+
+/* Whether there is a run that a link may lead to. */
+static bool is_run(const struct respool_objects *o, struct respool_object_run *run)
+{
+	return (uintptr_t)run - o->low < o->span && !(((uintptr_t)run + o->skew) & o->mask) &&
+	       test_bit(slot_of(o, run), o->in_service) && ends_intact(o, run);
+}
+
+static int damaged(struct respool_objects *o, const void *where)
+{
+	o->damage = where;
+	return -EUCLEAN;
+}
+
+/* Bins */
+
+/* Of a run with nothing free, which is on no list. */
+#define NO_BIN		(~0U)
+
+static u32 bin_of(const struct respool_objects *o, u64 nr_free)
+{
+	if (!nr_free)
+		return NO_BIN;
+	return nr_free == o->per_run ? RESPOOL_OBJECT_EMPTY : (u32)fls64(nr_free) - 1;
+}
+
+/* Whether the links of @run, and those back to it, are those of the list of @bin. */
+static bool is_linked(const struct respool_objects *o, struct respool_object_run *run, u32 bin)
+{
+	struct respool_object_run *next = run->next, *prev = run->prev;
+
+	if (next && (!is_run(o, next) || next->prev != run))
+		return false;
+	if (!prev)
+		return o->bin[bin] == run;
+	return is_run(o, prev) && prev->next == run;
+}
+
+static void unlink_run(struct respool_objects *o, struct respool_object_run *run, u32 bin)
+{
+	if (run->next)
+		run->next->prev = run->prev;
+	if (run->prev)
+		run->prev->next = run->next;
+	else
+		o->bin[bin] = run->next;
+	if (!o->bin[bin])
+		o->bins &= ~BIT(bin);
+	o->empty_runs -= bin == RESPOOL_OBJECT_EMPTY;
+}
+
+/* The first of a list has been a sound run since it is known; it is not looked at here. */
+static void link_run(struct respool_objects *o, struct respool_object_run *run, u32 bin)
+{
+	run->prev = NULL;
+	run->next = o->bin[bin];
+	if (run->next)
+		run->next->prev = run;
+	o->bin[bin] = run;
+	o->bins |= BIT(bin);
+	o->empty_runs += bin == RESPOOL_OBJECT_EMPTY;
+}
+
+/*
+ * Make @bits the free bits of a word of @run, which is intact, and @nr_free the
+ * number of its free objects, and put it on the list where it then belongs.
+ */
+static int set_free(struct respool_objects *o, struct respool_object_run *run, u32 word,
+		    unsigned long bits, u64 nr_free)
+{
+	u32 from = bin_of(o, run->nr_free), to = bin_of(o, nr_free);
+
+	if (from != to) {
+		if (from != NO_BIN && !is_linked(o, run, from))
+			return damaged(o, run);
+		if (to != NO_BIN && o->bin[to] && !is_run(o, o->bin[to]))
+			return damaged(o, o->bin[to]);
+		if (from != NO_BIN)
+			unlink_run(o, run, from);
+		if (to != NO_BIN)
+			link_run(o, run, to);
+	}
+	run->sum += (bits - run->bits[word]) * key(o, word) +
+		    (nr_free - run->nr_free) * key(o, o->words);
+	run->bits[word] = bits;
+	o->nr_free += nr_free - run->nr_free;
+	run->nr_free = nr_free;
+	return 0;
+}
+
+/* Runs */
+
+/* Write the header of a run to be, in memory that is the caller's alone: no lock. */
+void respool_objects_prepare(const struct respool_objects *o, void *mem)
+{
+	struct respool_object_run *run = mem;
+	u32 i;
+
+	for (i = 0; i < o->words; i++) {
+		run->bits[i] = object_bits(o, i);
+		run->bits[o->words + i] = 0;
+	}
+	run->nr_free = o->per_run;
+	run->sum = sum_of(o, run);
+	*tail_of(o, run) = ~respool_object_check(o, run);
+	WRITE_ONCE(run->check, respool_object_check(o, run));
+}
+
+/* A run that was prepared comes into service. */
+void respool_objects_add(struct respool_objects *o, void *mem)
+{
+	struct respool_object_run *run = mem;
+
+	__set_bit(slot_of(o, run), o->in_service);
+	link_run(o, run, RESPOOL_OBJECT_EMPTY);
+	o->nr_free += o->per_run;
+	o->runs++;
+}
+
+/*
+ * Take a run out that is wholly free, if there are more than @keep; its memory
+ * is the caller's again. NULL if there are not, or for damage.
+ */
+void *respool_objects_remove_empty(struct respool_objects *o, u64 keep)
+{
+	struct respool_object_run *run = o->bin[RESPOOL_OBJECT_EMPTY];
+
+	if (o->empty_runs <= keep)
+		return NULL;
+	if (!is_run(o, run) || !is_intact(o, run) || !is_linked(o, run, RESPOOL_OBJECT_EMPTY)) {
+		damaged(o, run);
+		return NULL;
+	}
+	unlink_run(o, run, RESPOOL_OBJECT_EMPTY);
+	__clear_bit(slot_of(o, run), o->in_service);
+	WRITE_ONCE(run->check, 0);
+	o->nr_free -= o->per_run;
+	o->runs--;
+	return run;
+}
+
+/* Objects */
+
+/* Up to @nr objects of one word of @run's bits, lowest first. */
+static u32 take_word(struct respool_objects *o, struct respool_object_run *run, void **objects,
+		     u32 nr)
+{
+	unsigned long bits;
+	u32 word = 0, got = 0;
+
+	while (!run->bits[word])
+		word++;
+	for (bits = run->bits[word]; bits && got < nr; bits &= bits - 1)
+		objects[got++] = respool_objects_at(o, run, word * 64 + __ffs64(bits));
+	return set_free(o, run, word, bits, run->nr_free - got) ? 0 : got;
+}
+
+/* Take up to @nr objects out, of the fullest runs there are, and say how many. */
+u32 respool_objects_take(struct respool_objects *o, void **objects, u32 nr)
+{
+	struct respool_object_run *run;
+	u32 got = 0, looks;
+
+	for (looks = 0; got < nr && o->bins && looks < TAKE_LOOKS; looks++) {
+		run = o->bin[__ffs64(o->bins)];
+		if (!is_run(o, run) || !is_intact(o, run) || !run->nr_free) {
+			damaged(o, run);
+			break;
+		}
+		got += take_word(o, run, objects + got, nr - got);
+		if (o->damage)
+			break;
+	}
+	return got;
+}
+
+/* An object that is out goes back into its run. -EUCLEAN, and it is still out. */
+int respool_objects_put(struct respool_objects *o, const void *object)
+{
+	struct respool_object_run *run = respool_object_run_of(o, object);
+	u32 index, word;
+	unsigned long bit;
+
+	if (!ends_intact(o, run))
+		return test_bit(slot_of(o, run), o->in_service) ? damaged(o, run) : -EUCLEAN;
+	index = respool_object_index(o, run, object);
+	word = index / 64;
+	bit = BIT(index % 64);
+	if (run->bits[word] & bit || run->nr_free >= o->per_run) {
+		WRITE_ONCE(run->check, 0);	/* it would go out twice */
+		return damaged(o, run);
+	}
+	return set_free(o, run, word, run->bits[word] | bit, run->nr_free + 1);
+}
+
+/* Damage */
+
+static void retire(struct respool_objects *o, unsigned long slot)
+{
+	__clear_bit(slot, o->in_service);
+	__set_bit(slot, o->retired);
+	WRITE_ONCE(run_at(o, slot)->check, 0);
+	o->runs--;
+	o->retired_runs++;
+}
+
+/* An object at @addr could not be given or ended: note it if that is for damage. */
+void respool_objects_blame(struct respool_objects *o, const void *addr)
+{
+	struct respool_object_run *run = respool_object_run_of(o, addr);
+
+	if ((uintptr_t)addr - o->low < o->span && test_bit(slot_of(o, addr), o->in_service) &&
+	    !ends_intact(o, run))
+		damaged(o, run);
+}
+
+/*
+ * Take the runs out of service whose checks or bits are not what they must be,
+ * and put the others on their lists anew, which mends links. Returns how many
+ * went out of service.
+ */
+u64 respool_objects_salvage(struct respool_objects *o)
+{
+	u64 retired = o->retired_runs;
+	unsigned long slot;
+	u32 bin;
+
+	memset(o->bin, 0, sizeof(o->bin));
+	o->bins = 0;
+	o->nr_free = 0;
+	o->empty_runs = 0;
+	for_each_run(slot, o) {
+		struct respool_object_run *run = run_at(o, slot);
+
+		if (!is_intact(o, run)) {
+			retire(o, slot);
+			continue;
+		}
+		o->nr_free += run->nr_free;
+		bin = bin_of(o, run->nr_free);
+		if (bin != NO_BIN)
+			link_run(o, run, bin);
+	}
+	o->damage = NULL;
+	return o->retired_runs - retired;
+}
+
+/* For readers */
+
+/* What is wrong with ending the life of an object at @addr, any address; 0 if nothing is. */
+int respool_objects_why_not(const struct respool_objects *o, const void *addr)
+{
+	struct respool_object_run *run = respool_object_run_of(o, addr);
+	u32 index;
+
+	if ((uintptr_t)addr - o->low >= o->span)
+		return -EFAULT;
+	if (test_bit(slot_of(o, addr), o->retired))
+		return -EUCLEAN;
+	if (!test_bit(slot_of(o, addr), o->in_service))
+		return -EFAULT;
+	if (!ends_intact(o, run))
+		return -EUCLEAN;
+	index = respool_object_index(o, run, addr);
+	if (index >= o->per_run)
+		return -EINVAL;
+	return test_bit(index, respool_object_live_bits(o, run)) ? 0 : -EALREADY;
+}
+
+/* The next run in service above address @after, %NULL for the first; false if none is. */
+bool respool_objects_run_after(const struct respool_objects *o, const void *after,
+			       struct respool_object_row *row)
+{
+	unsigned long slot = next_slot(o, o->in_service, after ? slot_of(o, after) + 1 : 0);
+	struct respool_object_run *run = run_at(o, slot);
+	u32 i;
+
+	if (slot == o->nr_slots)
+		return false;
+	row->run = run;
+	row->free = 0;
+	row->live = 0;
+	for (i = 0; i < o->words; i++) {
+		row->free += hweight64(run->bits[i]);
+		row->live += hweight64(READ_ONCE(respool_object_live_bits(o, run)[i]));
+	}
+	return true;
+}
+
+/* The first @nr live objects of a run in service, and how many those are. */
+u32 respool_objects_live_in(const struct respool_objects *o, const void *run, const void **live,
+			    u32 nr)
+{
+	const unsigned long *bits = ((const struct respool_object_run *)run)->bits + o->words;
+	u32 i, got = 0;
+
+	for (i = 0; i < o->per_run && got < nr; i++)
+		if (test_bit(i, bits))
+			live[got++] = respool_objects_at(o, run, i);
+	return got;
+}
+
+static const char *check_run(const struct respool_objects *o, struct respool_object_run *run)
+{
+	u64 nr_free = 0;
+	u32 i;
+
+	if (!is_intact(o, run))
+		return "a run's header is damaged";
+	for (i = 0; i < o->words; i++)
+		nr_free += hweight64(run->bits[i]);
+	if (nr_free != run->nr_free)
+		return "number of free objects of a run";
+	if (nr_free && !is_linked(o, run, bin_of(o, nr_free)))
+		return "a run is not on its list";
+	return NULL;
+}
+
+static const char *check_runs(const struct respool_objects *o, u64 in_bin[RESPOOL_OBJECT_BINS],
+			      const void **where)
+{
+	u64 runs = 0, nr_free = 0;
+	unsigned long slot;
+	const char *broken;
+
+	for_each_run(slot, o) {
+		struct respool_object_run *run = run_at(o, slot);
+
+		*where = run;
+		broken = check_run(o, run);
+		if (broken)
+			return broken;
+		if (run->nr_free)
+			in_bin[bin_of(o, run->nr_free)]++;
+		nr_free += run->nr_free;
+		runs++;
+	}
+	*where = NULL;
+	if (runs != o->runs)
+		return "number of runs";
+	if (nr_free != o->nr_free)
+		return "number of free objects";
+	if (in_bin[RESPOOL_OBJECT_EMPTY] != o->empty_runs)
+		return "number of empty runs";
+	return NULL;
+}
+
+/* As many runs are on each list as belong there, so none is on two. */
+static const char *check_bins(const struct respool_objects *o,
+			      const u64 in_bin[RESPOOL_OBJECT_BINS], const void **where)
+{
+	const struct respool_object_run *run;
+	u64 nr;
+	u32 bin;
+
+	for (bin = 0; bin < RESPOOL_OBJECT_BINS; bin++) {
+		nr = 0;
+		for (run = o->bin[bin]; run && nr <= in_bin[bin]; run = run->next) {
+			*where = run;
+			nr++;
+			if (bin_of(o, run->nr_free) != bin)
+				return "a run is on another's list";
+		}
+		if (nr != in_bin[bin])
+			return "a list is not what belongs there";
+		if (!nr != !(o->bins & BIT(bin)))
+			return "a list and the map of lists differ";
+	}
+	return NULL;
+}
+
+/* %NULL, or the first broken invariant; @where is then a run or %NULL. */
+const char *respool_objects_validate(const struct respool_objects *o, const void **where)
+{
+	u64 in_bin[RESPOOL_OBJECT_BINS] = {};
+	const char *broken = check_runs(o, in_bin, where);
+
+	return broken ? broken : check_bins(o, in_bin, where);
+}

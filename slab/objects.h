@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The pure core of the object caches: objects of one size inside runs of
+ * memory, which are 2^shift bytes and aligned to that.
+ *
+ * It takes no lock and allocates nothing. The caller brings the memory, one
+ * run at a time, and serialises every call but those that are inline here and
+ * say otherwise.
+ *
+ * A run, low addresses first:
+ *
+ *   struct respool_object_run | free bits | live bits | tail | object | object | ...
+ *
+ * An object has no header, and a free one nothing in it: all state is in the
+ * bits at the start of its run, which its address leads to by a mask. So what
+ * is in an object stays there while it is free. It is in one of three states:
+ *
+ *   free bit 1, live bit 0	in its run: respool_objects_take() may take it
+ *   free bit 0, live bit 0	out: taken, but nobody's yet, or not given back
+ *   free bit 0, live bit 1	live: in use
+ *
+ * Live bits are atomic and change without the lock, so that of two who end the
+ * life of one object one is told so.
+ *
+ * The first word of a run is a check of its address keyed with a secret, the
+ * last before the objects the inverse of that: who writes over either end of
+ * the header spoils one. A keyed sum covers the free bits. No bit is believed
+ * before a check is verified, no object taken before the sum is, no link
+ * followed before what it leads to has been. Which runs there are is known from
+ * a bitmap out of band.
+ *
+ * Errors are those of include/linux/respool.h. A call that meets damage notes
+ * the run in @damage; the damage stays until respool_objects_salvage() takes
+ * the damaged runs out of service and puts everything else in order.
+ */
+#ifndef RESPOOL_OBJECTS_H
+#define RESPOOL_OBJECTS_H
+
+#include "plain.h"
+
+#define RESPOOL_OBJECT_ALIGN_MIN	8
+#define RESPOOL_OBJECT_ALIGN_MAX	4096
+#define RESPOOL_OBJECT_MAX		65536	/* bytes, rounded up to the alignment */
+#define RESPOOL_OBJECT_RUN_MAX		20	/* log2 of the bytes of a run, at most */
+#define RESPOOL_OBJECTS_PER_RUN		512	/* no run has more */
+
+/*
+ * Runs with free objects are on lists by how many, each power of two one: 1,
+ * 2-3, 4-7, ... and those that are wholly free last of all.
+ */
+#define RESPOOL_OBJECT_EMPTY		9
+#define RESPOOL_OBJECT_BINS		10
+
+/**
+ * struct respool_object_run - What stands at the start of each run.
+ * @check: keyed check of the run's address
+ * @next: next run of its bin
+ * @prev: previous run of its bin, %NULL for the first
+ * @nr_free: free bits set
+ * @sum: keyed sum of @nr_free and the free bits
+ * @bits: all free bits, then all live bits, then the tail
+ */
+struct respool_object_run {
+	u64 check;
+	struct respool_object_run *next;
+	struct respool_object_run *prev;
+	u64 nr_free;
+	u64 sum;
+	unsigned long bits[];
+};
+
+/*
+ * Invariants, checked by respool_objects_validate():
+ *   a run in service has a bit in @in_service, its checks and its sum are right,
+ *   nr_free of its free bits are set and no object is free and live
+ *   a run is on the list of its bin, or on none if nothing in it is free
+ *   nr_free is the sum over the runs in service
+ */
+struct respool_objects {
+	/* Constant. */
+	uintptr_t low;			/* all runs lie in [low, low + span) */
+	uintptr_t span;
+	uintptr_t skew;			/* added to an address, makes runs aligned */
+	uintptr_t mask;			/* of an address inside its run */
+	u64 secret;
+	u64 reciprocal;			/* of stride */
+	u32 stride;			/* bytes from one object to the next */
+	u32 first;			/* offset of the first object in its run */
+	u32 per_run;			/* objects in a run */
+	u32 words;			/* of free bits, and of live bits */
+	u32 shift;			/* log2 of the bytes of a run */
+	uintptr_t first_slot;		/* the first place for a run, counted from address 0 */
+	unsigned long nr_slots;		/* places for runs that [low, low + span) touches */
+
+	unsigned long *in_service;	/* a bit a slot */
+	unsigned long *retired;		/* a bit a slot: out of service for damage */
+	const void *damage;		/* where a call met it; NULL again after salvage */
+	u64 runs;			/* in service */
+	u64 empty_runs;			/* those of them in the bin of the wholly free */
+	u64 nr_free;			/* free objects in runs in service */
+	u64 retired_runs;
+	u32 bins;			/* bit b: bin[b] is not empty */
+	struct respool_object_run *bin[RESPOOL_OBJECT_BINS];
+};
+
+/**
+ * struct respool_object_row - One run, as respool_objects_run_after() shows it.
+ * @run: the run
+ * @free: free objects
+ * @live: live objects
+ */
+struct respool_object_row {
+	const void *run;
+	u32 free;
+	u32 live;
+};
+
+/* Lock-free: any caller, any time after init */
+
+static inline u64 respool_object_check(const struct respool_objects *o,
+				       const struct respool_object_run *run)
+{
+	return o->secret ^ (uintptr_t)run;
+}
+
+/* Where the run would start that has @addr in it. */
+static inline struct respool_object_run *respool_object_run_of(const struct respool_objects *o,
+							       const void *addr)
+{
+	return (struct respool_object_run *)((uintptr_t)addr -
+					     (((uintptr_t)addr + o->skew) & o->mask));
+}
+
+/* Whether there is a run in service there, as its first word has it. */
+static inline bool respool_object_run_checks(const struct respool_objects *o,
+					     const struct respool_object_run *run)
+{
+	return (uintptr_t)run - o->low < o->span &&
+	       READ_ONCE(run->check) == respool_object_check(o, run);
+}
+
+/*
+ * Which object of @run starts at @addr; what is beyond the last, if none does.
+ * The reciprocal is that of stride in 40 bits, rounded up, which is exact for
+ * offsets and strides below 2^20 (Granlund and Montgomery, 1994).
+ */
+static inline u32 respool_object_index(const struct respool_objects *o,
+				       const struct respool_object_run *run, const void *addr)
+{
+	u64 offset = (uintptr_t)addr - (uintptr_t)run - o->first;
+	u64 index = (offset * o->reciprocal) >> 40;
+
+	return index * o->stride == offset ? (u32)index : RESPOOL_OBJECTS_PER_RUN;
+}
+
+static inline unsigned long *respool_object_live_bits(const struct respool_objects *o,
+						      struct respool_object_run *run)
+{
+	return run->bits + o->words;
+}
+
+/* An object that is out becomes live. False: its run is damaged. */
+static inline bool respool_object_give(const struct respool_objects *o, const void *addr)
+{
+	struct respool_object_run *run = respool_object_run_of(o, addr);
+
+	if (unlikely(!respool_object_run_checks(o, run)))
+		return false;
+	set_bit(respool_object_index(o, run, addr), respool_object_live_bits(o, run));
+	return true;
+}
+
+/*
+ * The live object at @addr, any address, ends its life and is out. False, with
+ * nothing changed: there is none, or somebody else was quicker.
+ */
+static inline bool respool_object_end(const struct respool_objects *o, const void *addr)
+{
+	struct respool_object_run *run = respool_object_run_of(o, addr);
+	unsigned long *live;
+	u32 index;
+
+	if (unlikely(!respool_object_run_checks(o, run)))
+		return false;
+	index = respool_object_index(o, run, addr);
+	if (unlikely(index >= o->per_run))
+		return false;
+	live = respool_object_live_bits(o, run);
+	/* Looked at first, so that a mistake writes nothing. */
+	return likely(test_bit(index, live)) && likely(test_and_clear_bit(index, live));
+}
+
+/**
+ * struct respool_object_memory - Where runs may lie.
+ * @start: its first byte
+ * @bytes: its length
+ * @phys: what @start is in the addresses that runs are aligned in
+ * @min_shift: log2 of the bytes of the smallest run there can be
+ * @max_shift: log2 of the bytes of the largest
+ */
+struct respool_object_memory {
+	const void *start;
+	size_t bytes;
+	u64 phys;
+	unsigned int min_shift;
+	unsigned int max_shift;
+};
+
+/* Serialised by the caller: objects.c */
+int respool_objects_init(struct respool_objects *o, size_t size, size_t align,
+			 const struct respool_object_memory *memory, u64 secret);
+size_t respool_objects_footprint(const struct respool_objects *o);
+void respool_objects_set_footprint(struct respool_objects *o, void *footprint);
+
+void respool_objects_prepare(const struct respool_objects *o, void *mem);
+void *respool_objects_at(const struct respool_objects *o, const void *run, u32 index);
+void respool_objects_add(struct respool_objects *o, void *mem);
+void *respool_objects_remove_empty(struct respool_objects *o, u64 keep);
+u32 respool_objects_take(struct respool_objects *o, void **objects, u32 nr);
+int respool_objects_put(struct respool_objects *o, const void *object);
+void respool_objects_blame(struct respool_objects *o, const void *addr);
+u64 respool_objects_salvage(struct respool_objects *o);
+
+int respool_objects_why_not(const struct respool_objects *o, const void *addr);
+bool respool_objects_run_after(const struct respool_objects *o, const void *after,
+			       struct respool_object_row *row);
+u32 respool_objects_live_in(const struct respool_objects *o, const void *run, const void **live,
+			    u32 nr);
+const char *respool_objects_validate(const struct respool_objects *o, const void **where);
+
+#endif /* RESPOOL_OBJECTS_H */
