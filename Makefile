@@ -8,7 +8,7 @@ export TRACES_DIR
 
 kernels := $(shell scripts/kernel list)
 
-.PHONY: all modules modules_install clean help demo check bench selftests host
+.PHONY: all modules modules_install clean help demo check bench figures selftests host
 
 all: modules
 
@@ -28,9 +28,10 @@ help:
 	@echo 'make check            every test; TRACES_DIR=DIR replays the traces there too'
 	@echo 'make bench            compare with the allocators of the kernel; BENCH=quick'
 	@echo '                      for a first impression'
+	@echo 'make figures          draw the figures of README again'
 	@echo 'make clean            remove what was built'
 	@echo
-	@echo 'demo, check and bench install the Debian packages they lack (root or sudo).'
+	@echo 'demo, check, bench and figures install the Debian packages they lack (root or sudo).'
 	@echo 'scripts/vm boots a guest by hand and needs these, which it makes itself:'
 	@echo 'make modules-KERNEL   the modules for one of: $(kernels)'
 	@echo 'make selftests        what runs in the guest'
@@ -48,6 +49,10 @@ check:
 bench:
 	scripts/install-deps bench
 	scripts/bench $(or $(BENCH),full)
+
+figures:
+	scripts/install-deps figures
+	scripts/figures
 
 modules-%:
 	scripts/build-modules $* build/modules/$*

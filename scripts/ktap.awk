@@ -7,9 +7,11 @@
 #   awk -v where=PREFIX -v programs="NAME..." -f ktap.awk KTAP
 #
 # The second form takes what the kernel's kselftest runner prints: a result for
-# each program, before it the program's own TAP behind "# ". Every program of
-# the list has to report; each but a shell script has to have a plan. A skipped
-# test is a failure, for all that the tests need is in the guest.
+# each program, before it the program's own TAP behind "# ". Or what KUnit does,
+# whose programs are suites and stand behind four spaces; what each parameter of
+# a case came to, behind eight, is left to the case. Every program of the list
+# has to report; each but a shell script has to have a plan. A skipped test is a
+# failure, for all that the tests need is in the guest.
 
 BEGIN {
 	wanted = split(programs, list, " ")
@@ -64,11 +66,11 @@ function end_program(program) {
 }
 
 {
-	level = sub(/^# /, "")
+	level = sub(/^(# |    )/, "")
 	program = level && wanted ? current ": " : ""
 }
 
-/^selftests: / && level {
+/^(selftests|# Subtest): / && level {
 	current = $NF
 	start_program()
 }
