@@ -50,6 +50,15 @@ typedef uint64_t u64;
 #define WRITE_ONCE(x, v)	(*(volatile __typeof__(x) *)&(x) = (v))
 
 #define cmpxchg(p, old, new)	__sync_val_compare_and_swap(p, old, new)
+#define try_cmpxchg(p, old, new) \
+	__atomic_compare_exchange_n(p, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)
+
+typedef struct { int64_t counter; } atomic64_t;
+
+static inline void atomic64_add(int64_t n, atomic64_t *v)
+{
+	__atomic_fetch_add(&v->counter, n, __ATOMIC_RELAXED);
+}
 
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
 #define DIV_ROUND_UP(n, d)	(((n) + (d) - 1) / (d))

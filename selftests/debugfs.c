@@ -21,6 +21,7 @@ struct block {
 	long long offset;
 	__u64 bytes;
 	bool used;
+	bool cached;		/* in a magazine: used, but nobody's */
 	long long next;		/* offsets, -1 for none */
 	long long prev;
 };
@@ -287,6 +288,8 @@ TEST_F(debugfs, slab_stats_are_those_of_the_function)
 	EXPECT_FIELD(empty_runs);
 	EXPECT_FIELD(live_blocks);
 	EXPECT_FIELD(live_bytes);
+	EXPECT_FIELD(cached_blocks);
+	EXPECT_FIELD(cached_bytes);
 	EXPECT_FIELD(free_blocks);
 	EXPECT_FIELD(free_bytes);
 	EXPECT_FIELD(overhead_bytes);
@@ -306,7 +309,8 @@ TEST_F(debugfs, slab_stats_are_those_of_the_function)
 	at = strchr(at, '\n') + 1;
 	EXPECT_REFUSALS();
 	EXPECT_EQ(stats.held_pages * PAGE,
-		  stats.live_bytes + stats.free_bytes + stats.overhead_bytes);
+		  stats.live_bytes + stats.cached_bytes + stats.free_bytes +
+		  stats.overhead_bytes);
 	EXPECT_EQ(stats.live_blocks, stats.allocations - stats.frees);
 	EXPECT_EQ(stats.runs, stats.runs_taken - stats.runs_returned);
 }
@@ -353,11 +357,12 @@ static bool walk_block(struct walk *walk, const char *line, const char *used_own
 	if (sscanf(line, "%lld %llu %15s %u %23s %23s %63s", &block->offset, &block->bytes, use,
 		   &prev_used, next, prev, owner) != 7)
 		return false;
-	block->used = !strcmp(use, "used");
+	block->cached = !strcmp(use, "cached");
+	block->used = block->cached || !strcmp(use, "used");
 	block->next = parse_link(next);
 	block->prev = parse_link(prev);
 	if (!walk->at || block->offset != walk->at || prev_used != walk->prev_used ||
-	    strcmp(owner, block->used ? used_owner : "-"))
+	    strcmp(owner, block->used && !block->cached ? used_owner : "-"))
 		return false;
 	if (!strcmp(use, "end"))
 		return walk_end(walk, block);
@@ -443,17 +448,22 @@ static __u64 follow_list(__u64 min, __u64 max)
 TEST_F(debugfs, blocks_fill_their_runs)
 {
 	struct respool_test_slab_stats stats = slab_stats(self->fd, self->slab);
-	__u64 free, free_bytes, live_bytes = 0;
+	__u64 free, free_bytes, live_bytes = 0, cached = 0, cached_bytes = 0;
 	unsigned int i;
 
 	WALK("shown");
 	free = count_free(0, ~0ULL, &free_bytes);
-	for (i = 0; i < nr_blocks; i++)
-		live_bytes += blocks[i].used ? blocks[i].bytes - 8 : 0;
+	for (i = 0; i < nr_blocks; i++) {
+		cached += blocks[i].cached;
+		*(blocks[i].cached ? &cached_bytes : &live_bytes) +=
+			blocks[i].used ? blocks[i].bytes - 8 : 0;
+	}
 	EXPECT_EQ(stats.runs, walked_runs);
 	EXPECT_EQ(stats.held_pages * PAGE, walked_bytes);
-	EXPECT_EQ(stats.live_blocks, nr_blocks - free);
+	EXPECT_EQ(stats.live_blocks, nr_blocks - free - cached);
 	EXPECT_EQ(stats.live_bytes, live_bytes);
+	EXPECT_EQ(stats.cached_blocks, cached);
+	EXPECT_EQ(stats.cached_bytes, cached_bytes);
 	EXPECT_EQ(stats.free_blocks, free);
 	EXPECT_EQ(stats.free_bytes, free_bytes);
 	EXPECT_LT(1, free);

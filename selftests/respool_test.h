@@ -272,6 +272,8 @@ struct respool_test_slab_stats {
 	__u64 empty_runs;
 	__u64 live_blocks;
 	__u64 live_bytes;
+	__u64 cached_blocks;
+	__u64 cached_bytes;
 	__u64 free_blocks;
 	__u64 free_bytes;
 	__u64 overhead_bytes;

@@ -890,6 +890,8 @@ static void copy_slab_stats(struct respool_test_slab_stats *to,
 	to->empty_runs = from->empty_runs;
 	to->live_blocks = from->live_blocks;
 	to->live_bytes = from->live_bytes;
+	to->cached_blocks = from->cached_blocks;
+	to->cached_bytes = from->cached_bytes;
 	to->free_blocks = from->free_blocks;
 	to->free_bytes = from->free_bytes;
 	to->overhead_bytes = from->overhead_bytes;
@@ -1561,7 +1563,7 @@ static int __init test_init(void)
 	BUILD_BUG_ON(sizeof(struct respool_test_op) != 72);
 	BUILD_BUG_ON(sizeof(struct respool_test_batch) != 32);
 	BUILD_BUG_ON(sizeof(struct respool_test_pool_stats) != 1520);
-	BUILD_BUG_ON(sizeof(struct respool_test_slab_stats) != 248);
+	BUILD_BUG_ON(sizeof(struct respool_test_slab_stats) != 264);
 	BUILD_BUG_ON(sizeof(struct respool_test_validate) != 128);
 	BUILD_BUG_ON(sizeof(struct respool_test_misuse) != 32);
 	BUILD_BUG_ON(sizeof(struct respool_test_drain) != 8);

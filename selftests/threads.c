@@ -114,7 +114,8 @@ static bool stats_add_up(int fd, int slab)
 	}
 	return p.free_pages == free && p.allocated_pages == allocated &&
 	       p.pages == p.free_pages + p.allocated_pages + p.cached_pages &&
-	       s.held_pages * PAGE == s.live_bytes + s.free_bytes + s.overhead_bytes &&
+	       s.held_pages * PAGE ==
+			s.live_bytes + s.cached_bytes + s.free_bytes + s.overhead_bytes &&
 	       s.live_blocks - (s.allocations - s.frees) <= MAX_THREADS;
 }
 

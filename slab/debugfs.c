@@ -58,6 +58,8 @@ static int stats_show(struct seq_file *m, void *unused)
 	SHOW(empty_runs);
 	SHOW(live_blocks);
 	SHOW(live_bytes);
+	SHOW(cached_blocks);
+	SHOW(cached_bytes);
 	SHOW(free_blocks);
 	SHOW(free_bytes);
 	SHOW(overhead_bytes);
@@ -192,6 +194,7 @@ static void show_block(struct seq_file *m, const struct blocks_iter *it,
 	static const char *const kinds[] = {
 		[RESPOOL_BLOCK_FREE] = "free",
 		[RESPOOL_BLOCK_USED] = "used",
+		[RESPOOL_BLOCK_CACHED] = "cached",
 		[RESPOOL_BLOCK_END] = "end",
 		[RESPOOL_BLOCK_DAMAGED] = "damaged",
 	};

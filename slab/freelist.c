@@ -12,7 +12,8 @@
  * review", 1995. Encoded links: as the kernel's CONFIG_SLAB_FREELIST_HARDENED.
  *
  * Terms. "bytes" and "need" are sizes of blocks, headers included; "size" is
- * what a caller asked for. A header that coalescing swallowed stays in memory,
+ * what a caller asked for. "Used" is what is not free: live, or cached for a
+ * magazine. A header that coalescing swallowed stays in memory,
  * marked free, until somebody writes over it: that is how a late double free
  * is known, and why a header must say "free" before it is swallowed.
  *
@@ -23,11 +24,12 @@
  */
 #include "freelist.h"
 
-/* Flags in the low bits of a tag. */
-#define TAG_USED	1u	/* the block is handed out; set in the end tag */
-#define TAG_PREV_USED	2u	/* the block in front is handed out, or there is none */
-#define TAG_FIRST	4u	/* the first block of its run */
-#define TAG_FLAGS	15u
+#define TAG_USED	RESPOOL_TAG_USED
+#define TAG_PREV_USED	RESPOOL_TAG_PREV_USED
+#define TAG_FIRST	RESPOOL_TAG_FIRST
+#define TAG_CACHED	RESPOOL_TAG_CACHED
+#define TAG_FLAGS	RESPOOL_TAG_FLAGS
+#define MIX		RESPOOL_TAG_MIX
 
 /*
  * How many blocks of one class a search looks at. The class of the request
@@ -42,32 +44,14 @@
  */
 #define RESIZE_SHARE	8
 
-/* An odd number without pattern: the golden ratio in 64 bits. */
-#define MIX		0x9e3779b97f4a7c15ULL
-
-/* A block's header and, where the block is free, its links. */
-struct respool_header {
-	u64 tag;	/* check << 32 | bytes | flags */
-	u64 next;	/* encoded, see link_to() */
-	u64 prev;
-};
-
-/*
- * For one address the check is a bijection of @word, so no change of a tag's
- * size or flags alone, nor of its check alone, goes unseen.
- */
 static u64 seal(const struct respool_freelist *f, const void *at, u32 word)
 {
-	u64 mix = (((u64)(uintptr_t)at ^ f->secret) + ((u64)word << 32)) * MIX;
-
-	return (mix & ~0xffffffffULL) | word;
+	return respool_tag(f, at, word);
 }
 
 static bool is_intact(const struct respool_freelist *f, const void *at)
 {
-	u64 tag = READ_ONCE(*(const u64 *)at);
-
-	return tag == seal(f, at, (u32)tag);
+	return !(respool_tag_error(f, at, READ_ONCE(*(const u64 *)at)) >> 32);
 }
 
 static size_t bytes_of(const struct respool_header *b)
@@ -85,17 +69,24 @@ static bool is_used(const struct respool_header *b)
 	return b->tag & TAG_USED;
 }
 
+static bool is_live(const struct respool_header *b)
+{
+	return (b->tag & (TAG_USED | TAG_CACHED)) == TAG_USED;
+}
+
 static void set_tag(const struct respool_freelist *f, struct respool_header *b,
 		    size_t bytes, u32 flags)
 {
-	b->tag = seal(f, b, (u32)bytes | flags);
+	WRITE_ONCE(b->tag, seal(f, b, (u32)bytes | flags));
 }
 
-static void set_prev_used(const struct respool_freelist *f, struct respool_header *b, bool used)
+/* Whose life may begin or end at this moment. */
+static void set_prev_used(struct respool_header *b, bool used)
 {
-	u32 flags = flags_of(b) & ~TAG_PREV_USED;
+	u64 step = respool_tag_step(TAG_PREV_USED);
 
-	set_tag(f, b, bytes_of(b), used ? flags | TAG_PREV_USED : flags);
+	if (!(READ_ONCE(b->tag) & TAG_PREV_USED) == used)
+		atomic64_add(used ? step : -step, (atomic64_t *)&b->tag);
 }
 
 static struct respool_header *forward(const struct respool_header *b, size_t bytes)
@@ -111,11 +102,6 @@ static struct respool_header *after(const struct respool_header *b)
 static u64 *footer_before(const struct respool_header *b)
 {
 	return (u64 *)((uintptr_t)b - sizeof(u64));
-}
-
-static struct respool_header *header_of(const void *ptr)
-{
-	return (struct respool_header *)((uintptr_t)ptr - RESPOOL_BLOCK_HEADER);
 }
 
 static struct respool_header *first_block(const struct respool_run *run)
@@ -251,6 +237,12 @@ void respool_freelist_class_range(unsigned int class, size_t *min, size_t *max)
 
 /* Lists. */
 
+/* What a place says now and shall say: no need to know the number it is xored with. */
+static void relink(u64 *place, const struct respool_header *from, const struct respool_header *to)
+{
+	*place ^= (u64)(uintptr_t)from ^ (u64)(uintptr_t)to;
+}
+
 static void link_block(struct respool_freelist *f, struct respool_header *b)
 {
 	unsigned int index = class_of(bytes_of(b));
@@ -259,47 +251,75 @@ static void link_block(struct respool_freelist *f, struct respool_header *b)
 	link_to(f, &b->next, class->first);
 	link_to(f, &b->prev, NULL);
 	if (class->first)
-		link_to(f, &class->first->prev, b);
+		relink(&class->first->prev, NULL, b);
+	else
+		set_class_bit(f, index);
 	class->first = b;
 	class->blocks++;
 	class->bytes += bytes_of(b);
-	set_class_bit(f, index);
 	f->free_blocks++;
 	f->free_bytes += bytes_of(b);
 }
 
-/* Both neighbours on the list must point back: to be asked before unlink_block(). */
-static bool is_linked(const struct respool_freelist *f, const struct respool_header *b)
-{
-	const struct respool_header *next = link_at(f, &b->next);
-	const struct respool_header *prev = link_at(f, &b->prev);
+/* A free block's neighbours on its list. */
+struct links {
+	struct respool_header *next;
+	struct respool_header *prev;
+};
 
-	if (next && !(is_free_block(f, next) && link_at(f, &next->prev) == b))
+/*
+ * Find the neighbours of @b, which must both point back: to be asked before
+ * unlink_block(). A place that points back knows the secret, so it is one of
+ * ours, whatever else may be wrong there.
+ */
+static bool find_links(const struct respool_freelist *f, const struct respool_header *b,
+		       struct links *links)
+{
+	links->next = link_at(f, &b->next);
+	links->prev = link_at(f, &b->prev);
+	if (links->next &&
+	    !(is_in_runs(f, links->next) && link_at(f, &links->next->prev) == b))
 		return false;
-	if (prev)
-		return is_free_block(f, prev) && link_at(f, &prev->next) == b;
+	if (links->prev)
+		return is_in_runs(f, links->prev) && link_at(f, &links->prev->next) == b;
 	return f->class[class_of(bytes_of(b))].first == b;
 }
 
-static void unlink_block(struct respool_freelist *f, struct respool_header *b)
+static bool is_linked(const struct respool_freelist *f, const struct respool_header *b)
 {
-	struct respool_header *next = link_at(f, &b->next);
-	struct respool_header *prev = link_at(f, &b->prev);
+	struct links links;
+
+	return find_links(f, b, &links);
+}
+
+static void unlink_block(struct respool_freelist *f, struct respool_header *b,
+			 const struct links *links)
+{
 	unsigned int index = class_of(bytes_of(b));
 	struct respool_class *class = &f->class[index];
 
-	if (next)
-		link_to(f, &next->prev, prev);
-	if (prev)
-		link_to(f, &prev->next, next);
+	if (links->next)
+		relink(&links->next->prev, b, links->prev);
+	if (links->prev)
+		relink(&links->prev->next, b, links->next);
 	else
-		class->first = next;
+		class->first = links->next;
 	class->blocks--;
 	class->bytes -= bytes_of(b);
 	if (!class->first)
 		clear_class_bit(f, index);
 	f->free_blocks--;
 	f->free_bytes -= bytes_of(b);
+}
+
+/* @links were found before @b, with @gone as its own, was unlinked. */
+static void mind_unlinked(struct links *links, const struct respool_header *b,
+			  const struct links *gone)
+{
+	if (links->next == b)
+		links->next = gone->next;
+	if (links->prev == b)
+		links->prev = gone->prev;
 }
 
 static void make_free(struct respool_freelist *f, struct respool_header *b,
@@ -318,6 +338,7 @@ static void make_live(struct respool_freelist *f, struct respool_header *b,
 	set_tag(f, b, bytes, flags | TAG_USED);
 	f->live_blocks++;
 	f->live_bytes += bytes - RESPOOL_BLOCK_HEADER;
+	f->peak_live_bytes = max(f->peak_live_bytes, f->live_bytes);
 }
 
 static void forget_live(struct respool_freelist *f, const struct respool_header *b)
@@ -528,6 +549,7 @@ int respool_freelist_remove_run(struct respool_freelist *f, struct respool_run *
 	struct respool_header *b = first_block(run);
 	struct respool_run *next = run->next;
 	struct respool_run *prev = run->prev;
+	struct links links;
 
 	if (!run_is_intact(f, run) || (next && !run_is_intact(f, next)) ||
 	    (prev && !run_is_intact(f, prev)))
@@ -536,11 +558,11 @@ int respool_freelist_remove_run(struct respool_freelist *f, struct respool_run *
 		return damaged(f, b);
 	if (!respool_freelist_run_is_empty(f, run))
 		return -EBUSY;
-	if (!is_linked(f, b))
+	if (!find_links(f, b, &links))
 		return damaged(f, b);
 
 	leave_run(f, run);
-	unlink_block(f, b);
+	unlink_block(f, b, &links);
 	link_runs(f, prev, next);
 	f->runs--;
 	f->held_bytes -= run->bytes;
@@ -741,12 +763,12 @@ static void place(struct respool_freelist *f, struct respool_header *b, size_t r
 
 	if (rest < RESPOOL_BLOCK_MIN) {
 		make_live(f, b, room, flags);
-		set_prev_used(f, end, true);
+		set_prev_used(end, true);
 		return;
 	}
 	make_live(f, b, need, flags);
 	make_free(f, forward(b, need), rest, TAG_PREV_USED);
-	set_prev_used(f, end, false);
+	set_prev_used(end, false);
 	f->splits++;
 }
 
@@ -780,6 +802,7 @@ int respool_freelist_alloc(struct respool_freelist *f, size_t size, size_t align
 	size_t need, span, room, gap;
 	struct respool_header *b;
 	struct respool_place fit;
+	struct links links;
 	u32 flags;
 	int err;
 
@@ -789,12 +812,12 @@ int respool_freelist_alloc(struct respool_freelist *f, size_t size, size_t align
 	if (err)
 		return err;
 	b = fit.block;
-	if (!is_linked(f, b))
+	if (!find_links(f, b, &links))
 		return damaged(f, b);
 	if (!is_intact(f, after(b)))
 		return damaged(f, after(b));
 
-	unlink_block(f, b);
+	unlink_block(f, b, &links);
 	if (f->search == RESPOOL_SEARCH_NEXT)
 		f->rover = fit;
 	room = bytes_of(b);
@@ -810,6 +833,65 @@ int respool_freelist_alloc(struct respool_freelist *f, size_t size, size_t align
 	place(f, b, room, need, flags);
 	*ptr = &b->next;
 	return 0;
+}
+
+/*
+ * Cut the free block @b, which is off its list and whose neighbour behind is
+ * intact, into cached blocks of @need bytes: up to @nr of them, at least one. What is
+ * left becomes a free block if it can be one, else the last one's.
+ */
+static unsigned int carve(struct respool_freelist *f, struct respool_header *b, size_t need,
+			  unsigned int nr, void **blocks)
+{
+	size_t room = bytes_of(b);
+	u32 flags = flags_of(b) | TAG_CACHED;
+	unsigned int got = 0;
+
+	for (; got + 1 < nr && room >= 2 * need; room -= need, b = forward(b, need)) {
+		make_live(f, b, need, flags);
+		flags = TAG_PREV_USED | TAG_CACHED;
+		blocks[got++] = &b->next;
+		f->splits++;
+	}
+	place(f, b, room, need, flags);
+	blocks[got++] = &b->next;
+	return got;
+}
+
+/**
+ * respool_freelist_take() - Take blocks of one size for a magazine.
+ * @f: free list
+ * @bytes: size of the blocks, headers included: a multiple of RESPOOL_BLOCK_ALIGN
+ *	and at least RESPOOL_BLOCK_MIN
+ * @nr: how many at most
+ * @blocks: where their payloads' addresses go
+ *
+ * Does what @nr allocations would do, but cuts a block that holds several at
+ * one go. A block may be RESPOOL_BLOCK_ALIGN bytes larger than asked for, as
+ * one that respool_freelist_alloc() gives may be.
+ *
+ * Return: how many, all cached; fewer if there are no more, or if damage was met.
+ */
+unsigned int respool_freelist_take(struct respool_freelist *f, size_t bytes, unsigned int nr,
+				   void **blocks)
+{
+	struct respool_header *b;
+	struct respool_place fit;
+	unsigned int got = 0;
+	struct links links;
+
+	while (got < nr && !find_fit(f, bytes, &fit)) {
+		b = fit.block;
+		if (!find_links(f, b, &links) || !is_intact(f, after(b))) {
+			damaged(f, b);
+			break;
+		}
+		unlink_block(f, b, &links);
+		if (f->search == RESPOOL_SEARCH_NEXT)
+			f->rover = fit;
+		got += carve(f, b, bytes, nr - got, blocks + got);
+	}
+	return got;
 }
 
 /*
@@ -835,26 +917,27 @@ static int refuse(struct respool_freelist *f, const void *ptr)
 		if (!bytes_of(b))
 			break;
 		if ((uintptr_t)ptr < (uintptr_t)after(b))
-			return is_used(b) ? -EINVAL : -EALREADY;
+			return is_live(b) ? -EINVAL : -EALREADY;
 	}
 	return -EINVAL;
 }
 
 static int find_live(struct respool_freelist *f, const void *ptr, struct respool_header **found)
 {
-	struct respool_header *b = header_of(ptr);
+	struct respool_header *b = respool_header_of(ptr);
 
 	/* An intact tag without a size is a run's end. */
 	if ((uintptr_t)ptr % RESPOOL_BLOCK_ALIGN || !is_intact(f, b) || !bytes_of(b))
 		return refuse(f, ptr);
-	if (!is_used(b))
+	if (!is_live(b))
 		return -EALREADY;
 	*found = b;
 	return 0;
 }
 
 /* Whether the block behind @b can be trusted; if it is free, also unlinked. */
-static int check_next(struct respool_freelist *f, const struct respool_header *b)
+static int check_next(struct respool_freelist *f, const struct respool_header *b,
+		      struct links *links)
 {
 	const struct respool_header *next = after(b);
 
@@ -862,14 +945,14 @@ static int check_next(struct respool_freelist *f, const struct respool_header *b
 		return damaged(f, next);
 	if (is_used(next))
 		return 0;
-	if (!is_linked(f, next))
+	if (!find_links(f, next, links))
 		return damaged(f, next);
 	return is_intact(f, after(next)) ? 0 : damaged(f, after(next));
 }
 
-/* Sets @found to the free block in front of @b, %NULL if that one is live. */
+/* Sets @found to the free block in front of @b, %NULL if that one is used. */
 static int find_prev(struct respool_freelist *f, const struct respool_header *b,
-		     struct respool_header **found)
+		     struct respool_header **found, struct links *links)
 {
 	const u64 *footer = footer_before(b);
 	struct respool_header *prev;
@@ -880,7 +963,7 @@ static int find_prev(struct respool_freelist *f, const struct respool_header *b,
 	if (!is_intact(f, footer))
 		return damaged(f, footer);
 	prev = (struct respool_header *)((uintptr_t)b - (u32)*footer);
-	if (!is_free_block(f, prev) || after(prev) != b || !is_linked(f, prev))
+	if (!is_free_block(f, prev) || after(prev) != b || !find_links(f, prev, links))
 		return damaged(f, prev);
 	*found = prev;
 	return 0;
@@ -901,13 +984,14 @@ int respool_freelist_resize(struct respool_freelist *f, void *ptr, size_t size)
 {
 	struct respool_header *b, *next;
 	size_t need, span, room;
+	struct links links;
 	int err;
 
 	err = block_bytes(size, RESPOOL_BLOCK_ALIGN, &need, &span);
 	if (!err)
 		err = find_live(f, ptr, &b);
 	if (!err)
-		err = check_next(f, b);
+		err = check_next(f, b, &links);
 	if (err)
 		return err;
 	next = after(b);
@@ -919,7 +1003,7 @@ int respool_freelist_resize(struct respool_freelist *f, void *ptr, size_t size)
 
 	if (!is_used(next)) {
 		leave_block(f, next, b, after(next));
-		unlink_block(f, next);
+		unlink_block(f, next, &links);
 		f->coalesces++;
 	}
 	forget_live(f, b);
@@ -928,62 +1012,89 @@ int respool_freelist_resize(struct respool_freelist *f, void *ptr, size_t size)
 }
 
 /**
- * respool_freelist_free() - Take a block back and merge it with its neighbours.
+ * respool_freelist_put() - Take a cached block back and merge it with its neighbours.
  * @f: free list
  * @ptr: the block's payload
- * @empty: set to the block's run if that has no live block any more, else to
+ * @empty: set to the block's run if that has no used block any more, else to
  *	%NULL; the run stays in service until respool_freelist_remove_run()
  *
- * @ptr may be any address of which the 8 bytes in front can be read.
- *
- * Return: 0, %-EALREADY for a block that is free, %-EINVAL for an address
- * inside a live block or a run's own data, %-EFAULT for one in no run, or
- * %-EUCLEAN. An address inside a live block where the header of a block that
- * was freed before still stands is a double free. A block of a run out of
- * service is %-EUCLEAN, but no new damage.
+ * Return: 0, or %-EUCLEAN, and the block is cached still.
  */
-int respool_freelist_free(struct respool_freelist *f, void *ptr, struct respool_run **empty)
+int respool_freelist_put(struct respool_freelist *f, void *ptr, struct respool_run **empty)
 {
-	struct respool_header *b, *prev, *next, *end;
+	struct respool_header *b = respool_header_of(ptr), *prev, *next, *end, *first;
+	struct links next_links, prev_links;
 	struct respool_run *run = NULL;
-	size_t bytes;
 	int err;
 
 	*empty = NULL;
-	err = find_live(f, ptr, &b);
+	if (!respool_block_is_cached(f, ptr))
+		return damaged(f, b);
+	err = check_next(f, b, &next_links);
 	if (!err)
-		err = check_next(f, b);
-	if (!err)
-		err = find_prev(f, b, &prev);
+		err = find_prev(f, b, &prev, &prev_links);
 	if (err)
 		return err;
 	next = after(b);
 	end = is_used(next) ? next : after(next);
-	if (!bytes_of(end) && flags_of(prev ? prev : b) & TAG_FIRST) {
-		run = run_before(prev ? prev : b);
+	first = prev ? prev : b;
+	if (!bytes_of(end) && flags_of(first) & TAG_FIRST) {
+		run = run_before(first);
 		if (!run_is_intact(f, run))
 			return damaged(f, run);
 	}
 
 	forget_live(f, b);
-	bytes = (uintptr_t)end - (uintptr_t)b;
-	set_tag(f, b, bytes, flags_of(b) & ~TAG_USED);
 	if (next != end) {
 		leave_block(f, next, b, end);
-		unlink_block(f, next);
+		unlink_block(f, next, &next_links);
 		f->coalesces++;
 	}
 	if (prev) {
+		if (next != end)
+			mind_unlinked(&prev_links, next, &next_links);
 		leave_block(f, b, prev, end);
-		unlink_block(f, prev);
+		unlink_block(f, prev, &prev_links);
 		f->coalesces++;
-		bytes += bytes_of(prev);
-		b = prev;
+		/* It stays in memory, and shall not pass for a block in use. */
+		set_tag(f, b, bytes_of(b), flags_of(b) & ~(TAG_USED | TAG_CACHED));
 	}
-	make_free(f, b, bytes, flags_of(b));
-	set_prev_used(f, end, false);
+	make_free(f, first, (uintptr_t)end - (uintptr_t)first,
+		  flags_of(first) & ~(TAG_USED | TAG_CACHED));
+	set_prev_used(end, false);
 	*empty = run;
 	return 0;
+}
+
+/**
+ * respool_freelist_free() - End the life of a block and take it back.
+ * @f: free list
+ * @ptr: the block's payload
+ * @empty: as for respool_freelist_put()
+ *
+ * @ptr may be any address of which the 8 bytes in front can be read.
+ *
+ * Return: 0, %-EALREADY for a block that is free or cached, %-EINVAL for an
+ * address inside a live block or a run's own data, %-EFAULT for one in no run,
+ * or %-EUCLEAN. An address inside a live block where the header of a block that
+ * was freed before still stands is a double free. A block of a run out of
+ * service is %-EUCLEAN, but no new damage.
+ */
+int respool_freelist_free(struct respool_freelist *f, void *ptr, struct respool_run **empty)
+{
+	struct respool_header *b;
+	int err;
+
+	*empty = NULL;
+	do {
+		err = find_live(f, ptr, &b);
+		if (err)
+			return err;
+	} while (!respool_block_end(ptr, READ_ONCE(b->tag)));
+	err = respool_freelist_put(f, ptr, empty);
+	if (err)
+		respool_block_give(ptr, bytes_of(b));
+	return err;
 }
 
 /**
@@ -1014,10 +1125,8 @@ int respool_freelist_usable_size(struct respool_freelist *f, const void *ptr, si
  */
 bool respool_freelist_knows(const struct respool_freelist *f, const void *ptr)
 {
-	const struct respool_header *b = header_of(ptr);
-
-	return !((uintptr_t)ptr % RESPOOL_BLOCK_ALIGN) && is_intact(f, b) && is_used(b) &&
-	       bytes_of(b);
+	return !((uintptr_t)ptr % RESPOOL_BLOCK_ALIGN) &&
+	       respool_tag_bytes(respool_block_live_tag(f, ptr));
 }
 
 /**
@@ -1278,7 +1387,8 @@ static void describe_block(const struct respool_freelist *f, const struct respoo
 		return;
 	row->bytes = bytes_of(b);
 	row->prev_used = flags_of(b) & TAG_PREV_USED;
-	row->kind = is_used(b) ? RESPOOL_BLOCK_USED : RESPOOL_BLOCK_FREE;
+	row->kind = is_live(b) ? RESPOOL_BLOCK_USED :
+		    is_used(b) ? RESPOOL_BLOCK_CACHED : RESPOOL_BLOCK_FREE;
 	if (!row->bytes)
 		row->kind = RESPOOL_BLOCK_END;
 	if (row->kind != RESPOOL_BLOCK_FREE)

@@ -3,8 +3,9 @@
  * The pure core of the byte layer: blocks of any size inside runs of memory.
  *
  * It takes no lock and allocates nothing: the caller serialises every call on
- * one struct respool_freelist and brings the memory, one run at a time. All
- * bookkeeping lies in band, in the runs themselves.
+ * one struct respool_freelist, but for those that are inline here and say
+ * otherwise, and brings the memory, one run at a time. All bookkeeping lies in
+ * band, in the runs themselves.
  *
  * A run, low addresses first:
  *
@@ -21,6 +22,10 @@
  * of both keyed with a secret and the tag's own address. No tag is believed
  * before its check is verified, no link is followed before what it leads to
  * has been. The end tag is the header of a used block of size 0.
+ *
+ * A block that is not free is live, in somebody's hands, or cached, in nobody's:
+ * taken for a magazine, or given back to one. It changes from one to the other
+ * without the lock, by the flag in its header alone.
  *
  * Errors are those of include/linux/respool.h. Every check of a call comes
  * before its first write, so a call that fails has changed nothing. A call
@@ -69,7 +74,19 @@ struct respool_run {
 /* Bytes of a run that are in no block: its header and its end tag. */
 #define RESPOOL_RUN_OVERHEAD	(sizeof(struct respool_run) + RESPOOL_BLOCK_HEADER)
 
-struct respool_header;
+/* A block's header and, where the block is free, its links. */
+struct respool_header {
+	u64 tag;	/* check << 32 | bytes | flags */
+	u64 next;	/* encoded, see link_to() in freelist.c */
+	u64 prev;
+};
+
+/* Flags in the low bits of a tag. */
+#define RESPOOL_TAG_USED	1u	/* the block is not free; set in the end tag */
+#define RESPOOL_TAG_PREV_USED	2u	/* the block in front is not free, or there is none */
+#define RESPOOL_TAG_FIRST	4u	/* the first block of its run */
+#define RESPOOL_TAG_CACHED	8u	/* used, but nobody's: in a magazine */
+#define RESPOOL_TAG_FLAGS	15u
 
 /**
  * struct respool_cursor - A reader on its way through all blocks.
@@ -152,8 +169,9 @@ struct respool_freelist {
 
 	u64 held_bytes;			/* memory brought in and not taken out again */
 	u64 runs;			/* in service */
-	u64 live_blocks;
-	u64 live_bytes;			/* usable bytes of the live blocks */
+	u64 live_blocks;		/* handed out, or cached */
+	u64 live_bytes;			/* usable bytes of those */
+	u64 peak_live_bytes;		/* highest live_bytes */
 	u64 free_blocks;
 	u64 free_bytes;			/* headers included */
 	u64 retired_runs;		/* ever taken out of service */
@@ -170,12 +188,14 @@ struct respool_freelist {
  * enum respool_block_kind - What a header of the implicit list says.
  * @RESPOOL_BLOCK_FREE: a free block
  * @RESPOOL_BLOCK_USED: a block handed out
+ * @RESPOOL_BLOCK_CACHED: a block in a magazine
  * @RESPOOL_BLOCK_END: the end tag of its run, of size 0
  * @RESPOOL_BLOCK_DAMAGED: nothing, as it does not fit its check
  */
 enum respool_block_kind {
 	RESPOOL_BLOCK_FREE,
 	RESPOOL_BLOCK_USED,
+	RESPOOL_BLOCK_CACHED,
 	RESPOOL_BLOCK_END,
 	RESPOOL_BLOCK_DAMAGED,
 };
@@ -198,6 +218,114 @@ struct respool_block_row {
 	const void *prev;
 };
 
+/* Lock-free: any caller, any time */
+
+/* An odd number without pattern: the golden ratio in 64 bits. */
+#define RESPOOL_TAG_MIX		0x9e3779b97f4a7c15ULL
+
+/*
+ * A tag of @word at the address @at. For one address the check is a bijection
+ * of the word, so no change of a tag's size or flags alone, nor of its check
+ * alone, goes unseen. It is linear too: a flag goes on or off by adding or
+ * taking away respool_tag_step(), whatever else the tag says.
+ */
+static inline u64 respool_tag(const struct respool_freelist *f, const void *at, u32 word)
+{
+	u64 mix = ((u64)(uintptr_t)at ^ f->secret) * RESPOOL_TAG_MIX;
+
+	mix += (u64)word * RESPOOL_TAG_MIX << 32;
+	return (mix & ~0xffffffffULL) | word;
+}
+
+/* What is in the upper half where @tag is none for the address @at. */
+static inline u64 respool_tag_error(const struct respool_freelist *f, const void *at, u64 tag)
+{
+	u64 mix = ((u64)(uintptr_t)at ^ f->secret) * RESPOOL_TAG_MIX;
+
+	return (mix + (tag * RESPOOL_TAG_MIX << 32)) ^ tag;
+}
+
+static inline u64 respool_tag_step(u32 flag)
+{
+	return ((u64)flag * RESPOOL_TAG_MIX << 32) + flag;
+}
+
+static inline struct respool_header *respool_header_of(const void *ptr)
+{
+	return (struct respool_header *)((uintptr_t)ptr - RESPOOL_BLOCK_HEADER);
+}
+
+/*
+ * What the header in front of @ptr, any address of which the 8 bytes in front
+ * can be read, says if that is a live block: its tag, else 0.
+ */
+static inline u64 respool_block_live_tag(const struct respool_freelist *f, const void *ptr)
+{
+	const struct respool_header *b = respool_header_of(ptr);
+	u64 tag = READ_ONCE(b->tag);
+
+	u64 error = respool_tag_error(f, b, tag) >> 32;
+	u64 other = (tag ^ RESPOOL_TAG_USED) & (RESPOOL_TAG_USED | RESPOOL_TAG_CACHED);
+
+	return likely(!(error | other)) ? tag : 0;
+}
+
+static inline size_t respool_tag_bytes(u64 tag)
+{
+	return (u32)tag & ~RESPOOL_TAG_FLAGS;
+}
+
+/*
+ * The live block at @ptr, whose tag was @tag, ends its life and is cached.
+ * False, with nothing changed: it is no more what it was. Of two who end the
+ * life of one block, one is told so.
+ */
+static inline bool respool_block_end(void *ptr, u64 tag)
+{
+	/* A neighbour that comes or goes meanwhile changes the tag: again then. */
+	return likely(try_cmpxchg(&respool_header_of(ptr)->tag, &tag,
+				  tag + respool_tag_step(RESPOOL_TAG_CACHED)));
+}
+
+static inline bool respool_tag_is_cached(u64 tag)
+{
+	return !(~tag & (RESPOOL_TAG_USED | RESPOOL_TAG_CACHED));
+}
+
+/*
+ * The cached block at @ptr, taken as one of @bytes, becomes live. False, with
+ * nothing changed: it is not what it was when it was taken. Only the lower half
+ * of its tag is looked at, where a write that runs into the header from below
+ * begins; the whole is before the block is cached again or merged.
+ */
+static inline bool respool_block_give(void *ptr, u32 bytes)
+{
+	u64 *tag = &respool_header_of(ptr)->tag;
+	u32 is = (u32)READ_ONCE(*tag) & ~(RESPOOL_TAG_PREV_USED | RESPOOL_TAG_FIRST);
+	u32 more = is - (bytes | RESPOOL_TAG_USED | RESPOOL_TAG_CACHED);
+
+	if (unlikely(more & ~RESPOOL_BLOCK_ALIGN))
+		return false;
+	/* Not a plain write: a neighbour may come or go at this moment. */
+	atomic64_add(-respool_tag_step(RESPOOL_TAG_CACHED), (atomic64_t *)tag);
+	return true;
+}
+
+/* Size of a block that nobody else changes, header included. */
+static inline size_t respool_block_bytes(const void *ptr)
+{
+	return respool_tag_bytes(READ_ONCE(respool_header_of(ptr)->tag));
+}
+
+static inline bool respool_block_is_cached(const struct respool_freelist *f, const void *ptr)
+{
+	const struct respool_header *b = respool_header_of(ptr);
+	u64 tag = READ_ONCE(b->tag);
+
+	return !(respool_tag_error(f, b, tag) >> 32) && respool_tag_is_cached(tag);
+}
+
+/* Serialised by the caller: freelist.c */
 void respool_freelist_init(struct respool_freelist *f, u64 secret, enum respool_search search);
 size_t respool_freelist_run_bytes(size_t size, size_t align);
 int respool_freelist_add_run(struct respool_freelist *f, void *mem, size_t bytes);
@@ -207,6 +335,9 @@ bool respool_freelist_run_is_empty(const struct respool_freelist *f,
 
 int respool_freelist_alloc(struct respool_freelist *f, size_t size, size_t align, void **ptr);
 int respool_freelist_resize(struct respool_freelist *f, void *ptr, size_t size);
+unsigned int respool_freelist_take(struct respool_freelist *f, size_t bytes, unsigned int nr,
+				   void **blocks);
+int respool_freelist_put(struct respool_freelist *f, void *ptr, struct respool_run **empty);
 int respool_freelist_free(struct respool_freelist *f, void *ptr, struct respool_run **empty);
 int respool_freelist_usable_size(struct respool_freelist *f, const void *ptr, size_t *size);
 

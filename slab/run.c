@@ -54,6 +54,14 @@ static unsigned long growth_pages(const struct respool_runs *runs)
 	return min_t(unsigned long, share, max_pages(runs));
 }
 
+/* Whether all that is held might be kept warm. */
+bool respool_runs_few(const struct respool_runs *runs)
+{
+	const struct respool_freelist *f = runs->freelist;
+
+	return f->runs <= 1 && f->held_bytes - f->retired_bytes <= WARM_PAGES << PAGE_SHIFT;
+}
+
 bool respool_runs_warm_is_empty(const struct respool_runs *runs)
 {
 	return runs->warm && respool_freelist_run_is_empty(runs->freelist, runs->warm);
@@ -108,6 +116,7 @@ static int take_run(struct respool_runs *runs, unsigned long pages)
 		return error;
 	}
 	runs->taken++;
+	runs->peak_bytes = max(runs->peak_bytes, runs->freelist->held_bytes);
 	return 0;
 }
 

@@ -17,6 +17,7 @@
  * @warm: last run found empty, maybe in use again
  * @taken: runs taken from the page layer
  * @returned: runs given back
+ * @peak_bytes: highest bytes held
  *
  * Invariant: at most one run in service is empty, and that is @warm.
  */
@@ -26,6 +27,7 @@ struct respool_runs {
 	struct respool_run *warm;
 	u64 taken;
 	u64 returned;
+	u64 peak_bytes;
 };
 
 void respool_runs_init(struct respool_runs *runs, struct respool *pool,
@@ -33,6 +35,7 @@ void respool_runs_init(struct respool_runs *runs, struct respool *pool,
 unsigned long respool_runs_pages(const struct respool_runs *runs, size_t size, size_t align);
 int respool_runs_grow(struct respool_runs *runs, size_t size, size_t align, void **ptr);
 int respool_runs_settle(struct respool_runs *runs, struct respool_run *run);
+bool respool_runs_few(const struct respool_runs *runs);
 bool respool_runs_warm_is_empty(const struct respool_runs *runs);
 int respool_runs_return_warm(struct respool_runs *runs);
 

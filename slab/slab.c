@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The byte layer's shell: a lock, counting and reporting around the free list
- * core. run.c takes its memory from the page layer.
+ * core. run.c takes its memory from the page layer, magazine.c keeps blocks for
+ * each CPU.
  *
  * A slab is a client of the public page API, with an account of its own named
  * "slab:NAME".
  *
- * Lock order: slab->lock, then the page layer's. slabs_lock is taken with
- * neither held.
+ * Lock order: slabs_lock, the racks of magazines, slab->lock, the page layer's.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -24,6 +24,7 @@
 
 #include "buddy/debugfs.h"
 #include "buddy/stats.h"
+#include "slab/magazine.h"
 #include "slab/run.h"
 #include "slab/slab.h"
 
@@ -35,30 +36,23 @@
  * S: slabs_lock.
  */
 struct respool_slab {
+	struct respool_racks racks;		/* its own locks, and L */
+	uintptr_t low;				/* I: the lowest address a block may have */
+	uintptr_t span;				/* I: bytes from there to the highest */
+
+	raw_spinlock_t lock ____cacheline_aligned_in_smp;
+	struct respool_freelist freelist;	/* L; its secret also without */
+	struct respool_runs runs;		/* L, but for its pool */
+	u64 reallocs;				/* L */
+	u64 reallocs_in_place;			/* L */
+	atomic64_t failures;
+	struct respool_refusals refusals;	/* atomic */
+
 	struct list_head node;			/* S */
 	char name[RESPOOL_NAME_LEN];		/* I */
 	struct respool *pool;			/* I: the slab's own account */
 	struct dentry *debugfs;			/* I */
 	struct respool_slab_options options;	/* I */
-
-	raw_spinlock_t lock;
-	u64 peak_held_bytes;			/* L */
-	u64 peak_live_bytes;			/* L */
-	u64 allocations;			/* L */
-	u64 frees;				/* L */
-	u64 reallocs;				/* L */
-	u64 reallocs_in_place;			/* L */
-	struct respool_runs runs;		/* L, but for its pool */
-	atomic64_t failures;
-	struct respool_refusals refusals;	/* atomic */
-	struct respool_freelist freelist;	/* L; its secret also without */
-};
-
-/* What salvage cost, to be reported once the lock is released. */
-struct loss {
-	const void *where;
-	u64 runs;
-	u64 bytes;
 };
 
 static const struct {
@@ -87,7 +81,7 @@ long respool_slab_offset(const struct respool_slab *slab, const void *addr)
 }
 
 /* For a call that ended with @error; refused for the damage, it is counted as that. */
-static void report_loss(struct respool_slab *slab, const struct loss *loss, int error,
+static void report_loss(struct respool_slab *slab, const struct respool_loss *loss, int error,
 			const char *call, unsigned long caller)
 {
 	long offset;
@@ -195,99 +189,71 @@ static bool refuse_request(struct respool_slab *slab, size_t size, size_t align,
 	return true;
 }
 
-/* The locked half of every call */
+/* Damage */
 
-static void note_peaks_locked(struct respool_slab *slab)
+/*
+ * A call ended with @error. If there is damage, give up the runs it is in; true
+ * if the call is to be made again then.
+ */
+static bool mend(struct respool_slab *slab, int error, struct respool_loss *loss)
 {
-	slab->peak_held_bytes = max(slab->peak_held_bytes, slab->freelist.held_bytes);
-	slab->peak_live_bytes = max(slab->peak_live_bytes, slab->freelist.live_bytes);
+	loss->where = NULL;
+	if (unlikely(READ_ONCE(slab->freelist.damage)))
+		respool_racks_mend(&slab->racks, loss);
+	return unlikely(error == -EUCLEAN);
 }
 
-/* If damage was met, give up the runs it is in and go on with the others. */
-static bool salvage_locked(struct respool_slab *slab, struct loss *loss)
+/* Give back what the CPUs keep, for a pool that is short; false if that is nothing. */
+static bool drain(struct respool_slab *slab, const char *call, unsigned long caller)
 {
-	struct respool_freelist *f = &slab->freelist;
-	u64 runs = f->retired_runs, bytes = f->retired_bytes;
+	u64 blocks = respool_racks_drain(&slab->racks);
+	struct respool_loss loss;
 
-	lockdep_assert_held(&slab->lock);
-	if (likely(!f->damage))
-		return false;
-	loss->where = f->damage;
-	respool_freelist_salvage(f);
-	loss->runs = f->retired_runs - runs;
-	loss->bytes = f->retired_bytes - bytes;
-	return true;
-}
-
-static int try_alloc_locked(struct respool_slab *slab, size_t size, size_t align, void **ptr)
-{
-	int error = respool_freelist_alloc(&slab->freelist, size, align, ptr);
-
-	return error == -ENOMEM ? respool_runs_grow(&slab->runs, size, align, ptr) : error;
-}
-
-static int alloc_locked(struct respool_slab *slab, size_t size, size_t align, void **ptr,
-			struct loss *loss)
-{
-	int error = try_alloc_locked(slab, size, align, ptr);
-
-	if (salvage_locked(slab, loss))
-		error = try_alloc_locked(slab, size, align, ptr);
-	if (!error)
-		note_peaks_locked(slab);
-	return error;
-}
-
-static int free_locked(struct respool_slab *slab, void *addr, struct loss *loss)
-{
-	struct respool_run *empty;
-	int error = respool_freelist_free(&slab->freelist, addr, &empty);
-
-	if (!error && empty)
-		respool_runs_settle(&slab->runs, empty);
-	salvage_locked(slab, loss);
-	return error;
-}
-
-/* 0 for an address that is not a live block's. */
-static size_t usable_size_locked(struct respool_slab *slab, const void *addr)
-{
-	size_t size = 0;
-
-	respool_freelist_usable_size(&slab->freelist, addr, &size);
-	return size;
+	mend(slab, 0, &loss);
+	report_loss(slab, &loss, 0, call, caller);
+	return blocks;
 }
 
 /* Allocation */
 
-static void *alloc(struct respool_slab *slab, size_t size, size_t align, gfp_t gfp,
-		   unsigned long caller)
+/* A live block, or an error. */
+static int alloc_block(struct respool_slab *slab, size_t size, size_t align, void **block,
+		       const char *call, unsigned long caller)
 {
-	struct loss loss = {};
-	unsigned long flags;
-	size_t usable = 0;
-	void *addr = NULL;
-	int error;
+	int error = respool_racks_alloc(&slab->racks, size, align, block);
+	struct respool_loss loss;
 
-	if (refuse_request(slab, size, align, caller))
-		return NULL;
-	raw_spin_lock_irqsave(&slab->lock, flags);
-	error = alloc_locked(slab, size, align, &addr, &loss);
-	if (!error) {
-		slab->allocations++;
-		if (gfp & __GFP_ZERO)
-			usable = usable_size_locked(slab, addr);
-	}
-	raw_spin_unlock_irqrestore(&slab->lock, flags);
+	if (mend(slab, error, &loss))
+		error = respool_racks_alloc(&slab->racks, size, align, block);
+	report_loss(slab, &loss, error, call, caller);
+	if (error == -ENOMEM && drain(slab, call, caller))
+		error = respool_racks_alloc(&slab->racks, size, align, block);
+	return error;
+}
 
-	report_loss(slab, &loss, error, "allocation", caller);
-	if (error) {
-		atomic64_inc(&slab->failures);
-		return NULL;
+/* Usable bytes of a live block that is the caller's. */
+static size_t usable_bytes(const struct respool_slab *slab, const void *block)
+{
+	u64 tag = respool_block_live_tag(&slab->freelist, block);
+
+	return tag ? respool_tag_bytes(tag) - RESPOOL_BLOCK_HEADER : 0;
+}
+
+/* What an allocation has to do when it is not just to hand out @block. */
+static noinline void *alloc_slow(struct respool_slab *slab, void *block, size_t size,
+				 size_t align, gfp_t gfp, unsigned long caller)
+{
+	if (!block) {
+		if (refuse_request(slab, size, align, caller))
+			return NULL;
+		if (alloc_block(slab, size, align, &block, "allocation", caller)) {
+			atomic64_inc(&slab->failures);
+			return NULL;
+		}
 	}
 	if (gfp & __GFP_ZERO)
-		memset(addr, 0, usable);
-	return addr;
+		memset(block, 0, usable_bytes(slab, block));
+	return block;
 }
 
 /**
@@ -314,7 +280,11 @@ static void *alloc(struct respool_slab *slab, size_t size, size_t align, gfp_t g
  */
 void *respool_alloc(struct respool_slab *slab, size_t size, gfp_t gfp)
 {
-	return alloc(slab, size, RESPOOL_BLOCK_ALIGN, gfp, _RET_IP_);
+	void *block = respool_racks_pop(&slab->racks, size);
+
+	if (likely(block) && likely(!(gfp & __GFP_ZERO)))
+		return block;
+	return alloc_slow(slab, block, size, RESPOOL_BLOCK_ALIGN, gfp, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(respool_alloc);
 
@@ -335,46 +305,101 @@ EXPORT_SYMBOL_GPL(respool_alloc);
  */
 void *respool_alloc_aligned(struct respool_slab *slab, size_t size, size_t align, gfp_t gfp)
 {
-	return alloc(slab, size, align, gfp, _RET_IP_);
+	return alloc_slow(slab, NULL, size, align, gfp, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(respool_alloc_aligned);
 
-/*
- * Make the block at @addr hold @size bytes, where it is or, if it cannot grow
- * there, by allocating another, to which the caller then moves the contents.
- * @old is set to the usable size it had.
+/**
+ * respool_slab_alloc_bulk() - Allocate several blocks of one size.
+ * @slab: slab to allocate from
+ * @size: bytes wanted in each, at least 1
+ * @nr: how many blocks
+ * @blocks: receives their addresses
+ * @gfp: as in respool_alloc()
+ *
+ * Context: Any context except NMI. Never sleeps.
+ * Return: how many blocks there were to give, 0..@nr; they stay allocated.
  */
-static int resize_locked(struct respool_slab *slab, void *addr, size_t size, size_t *old,
-			 void **to, struct loss *loss)
+unsigned int respool_slab_alloc_bulk(struct respool_slab *slab, size_t size, unsigned int nr,
+				     void **blocks, gfp_t gfp)
 {
-	int error = respool_freelist_usable_size(&slab->freelist, addr, old);
+	unsigned int got;
 
-	if (!error)
-		error = respool_freelist_resize(&slab->freelist, addr, size);
-	salvage_locked(slab, loss);
-	*to = addr;
-	if (error == -ENOSPC)
-		error = alloc_locked(slab, size, RESPOOL_BLOCK_ALIGN, to, loss);
-	if (!error)
-		note_peaks_locked(slab);
-	return error;
+	for (got = 0; got < nr; got++) {
+		blocks[got] = respool_alloc(slab, size, gfp);
+		if (!blocks[got])
+			break;
+	}
+	return got;
 }
+EXPORT_SYMBOL_GPL(respool_slab_alloc_bulk);
 
-static void move_block(struct respool_slab *slab, void *from, void *to, size_t bytes,
-		       unsigned long caller)
+/*
+ * Make the block at @addr hold @size bytes where it is. @old is set to the
+ * usable size it had, @new to the one it has.
+ */
+static int resize(struct respool_slab *slab, void *addr, size_t size, size_t *old, size_t *new)
 {
-	struct loss loss = {};
 	unsigned long flags;
 	int error;
 
-	memcpy(to, from, bytes);
 	raw_spin_lock_irqsave(&slab->lock, flags);
-	error = free_locked(slab, from, &loss);
+	error = respool_freelist_usable_size(&slab->freelist, addr, old);
+	if (!error)
+		error = respool_freelist_resize(&slab->freelist, addr, size);
+	if (!error) {
+		*new = usable_bytes(slab, addr);
+		slab->reallocs++;
+		slab->reallocs_in_place++;
+	}
 	raw_spin_unlock_irqrestore(&slab->lock, flags);
+	return error;
+}
 
-	report_loss(slab, &loss, error, "realloc", caller);
+/* Counts and reports a realloc that failed with @error. */
+static void *fail_realloc(struct respool_slab *slab, const void *addr, int error,
+			  unsigned long caller)
+{
+	if (error == -ENOMEM)
+		atomic64_inc(&slab->failures);
+	else
+		refuse_address(slab, addr, error, "realloc", caller);
+	return NULL;
+}
+
+static int free_block(struct respool_slab *slab, void *addr, const char *call,
+		      unsigned long caller)
+{
+	int error = respool_racks_free(&slab->racks, addr);
+	struct respool_loss loss;
+
+	if (mend(slab, error, &loss))
+		error = respool_racks_free(&slab->racks, addr);
+	report_loss(slab, &loss, error, call, caller);
+	return error;
+}
+
+/* Another block with what is in @addr, which had @old bytes; @new is set to what it has. */
+static void *move_block(struct respool_slab *slab, void *addr, size_t size, size_t old,
+			size_t *new, unsigned long caller)
+{
+	unsigned long flags;
+	void *to;
+	int error = alloc_block(slab, size, RESPOOL_BLOCK_ALIGN, &to, "realloc", caller);
+
 	if (error)
-		refuse_address(slab, from, error, "realloc", caller);
+		return fail_realloc(slab, addr, error, caller);
+	*new = usable_bytes(slab, to);
+	memcpy(to, addr, min(old, *new));
+	error = free_block(slab, addr, "realloc", caller);
+	if (error)
+		refuse_address(slab, addr, error, "realloc", caller);
+	raw_spin_lock_irqsave(&slab->lock, flags);
+	slab->reallocs++;
+	slab->racks.allocations--;
+	slab->racks.frees -= !error;
+	raw_spin_unlock_irqrestore(&slab->lock, flags);
+	return to;
 }
 
 /**
@@ -394,43 +419,56 @@ static void move_block(struct respool_slab *slab, void *from, void *to, size_t b
  */
 void *respool_realloc(struct respool_slab *slab, void *addr, size_t size, gfp_t gfp)
 {
-	struct loss loss = {};
-	size_t old = 0, new = 0;
-	unsigned long flags;
-	void *to = NULL;
+	struct respool_loss loss;
+	size_t old, new;
+	int error = -EFAULT;
+
+	if (!addr)
+		return respool_alloc(slab, size, gfp);
+	if (refuse_request(slab, size, RESPOOL_BLOCK_ALIGN, _RET_IP_))
+		return NULL;
+	if (may_be_block(slab, addr)) {
+		error = resize(slab, addr, size, &old, &new);
+		if (mend(slab, error, &loss))
+			error = resize(slab, addr, size, &old, &new);
+		report_loss(slab, &loss, error, "realloc", _RET_IP_);
+	}
+	if (error == -ENOSPC)
+		addr = move_block(slab, addr, size, old, &new, _RET_IP_);
+	else if (error)
+		addr = fail_realloc(slab, addr, error, _RET_IP_);
+	if (addr && gfp & __GFP_ZERO && new > old)
+		memset(addr + old, 0, new - old);
+	return addr;
+}
+EXPORT_SYMBOL_GPL(respool_realloc);
+
+/* A multiple of 16 in the pool that has a header in front. */
+static __always_inline bool may_be_live(const struct respool_slab *slab, const void *addr)
+{
+	return (uintptr_t)addr - slab->low < slab->span &&
+	       !((uintptr_t)addr % RESPOOL_BLOCK_ALIGN);
+}
+
+static noinline int settle_slow(struct respool_slab *slab, unsigned long caller)
+{
+	struct respool_loss loss;
+
+	respool_racks_settle(&slab->racks);
+	mend(slab, 0, &loss);
+	report_loss(slab, &loss, 0, "free", caller);
+	return 0;
+}
+
+static noinline int free_slow(struct respool_slab *slab, void *addr, unsigned long caller)
+{
 	int error;
 
 	if (!addr)
-		return alloc(slab, size, RESPOOL_BLOCK_ALIGN, gfp, _RET_IP_);
-	if (refuse_request(slab, size, RESPOOL_BLOCK_ALIGN, _RET_IP_))
-		return NULL;
-	if (!may_be_block(slab, addr)) {
-		refuse_address(slab, addr, -EFAULT, "realloc", _RET_IP_);
-		return NULL;
-	}
-	raw_spin_lock_irqsave(&slab->lock, flags);
-	error = resize_locked(slab, addr, size, &old, &to, &loss);
-	if (!error) {
-		slab->reallocs++;
-		slab->reallocs_in_place += to == addr;
-		new = usable_size_locked(slab, to);
-	}
-	raw_spin_unlock_irqrestore(&slab->lock, flags);
-
-	report_loss(slab, &loss, error, "realloc", _RET_IP_);
-	if (error == -ENOMEM)
-		atomic64_inc(&slab->failures);
-	else if (error)
-		refuse_address(slab, addr, error, "realloc", _RET_IP_);
-	if (error)
-		return NULL;
-	if (to != addr)
-		move_block(slab, addr, to, min(old, new), _RET_IP_);
-	if (gfp & __GFP_ZERO && new > old)
-		memset(to + old, 0, new - old);
-	return to;
+		return 0;
+	error = may_be_block(slab, addr) ? free_block(slab, addr, "free", caller) : -EFAULT;
+	return error ? refuse_address(slab, addr, error, "free", caller) : 0;
 }
-EXPORT_SYMBOL_GPL(respool_realloc);
 
 /**
  * respool_free() - Give a block back.
@@ -451,24 +489,42 @@ EXPORT_SYMBOL_GPL(respool_realloc);
  */
 int respool_free(struct respool_slab *slab, void *addr)
 {
-	struct loss loss = {};
-	unsigned long flags;
-	int error;
+	enum respool_pushed pushed;
 
-	if (!addr)
+	if (unlikely(!may_be_live(slab, addr)))
+		return free_slow(slab, addr, _RET_IP_);
+	pushed = respool_racks_push(&slab->racks, &slab->freelist, addr);
+	if (likely(pushed == RESPOOL_PUSHED))
 		return 0;
-	if (!may_be_block(slab, addr))
-		return refuse_address(slab, addr, -EFAULT, "free", _RET_IP_);
-	raw_spin_lock_irqsave(&slab->lock, flags);
-	error = free_locked(slab, addr, &loss);
-	if (!error)
-		slab->frees++;
-	raw_spin_unlock_irqrestore(&slab->lock, flags);
-
-	report_loss(slab, &loss, error, "free", _RET_IP_);
-	return error ? refuse_address(slab, addr, error, "free", _RET_IP_) : 0;
+	if (pushed == RESPOOL_PUSHED_LOOK)
+		return settle_slow(slab, _RET_IP_);
+	return free_slow(slab, addr, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(respool_free);
+
+/**
+ * respool_slab_free_bulk() - Free several blocks.
+ * @slab: slab the blocks are from
+ * @nr: how many
+ * @blocks: their addresses; those freed become %NULL
+ *
+ * Context: Any context except NMI. Never sleeps.
+ * Return: how many were refused; each is counted and reported as by
+ * respool_free().
+ */
+unsigned int respool_slab_free_bulk(struct respool_slab *slab, unsigned int nr, void **blocks)
+{
+	unsigned int refused = 0, i;
+
+	for (i = 0; i < nr; i++) {
+		if (respool_free(slab, blocks[i]))
+			refused++;
+		else
+			blocks[i] = NULL;
+	}
+	return refused;
+}
+EXPORT_SYMBOL_GPL(respool_slab_free_bulk);
 
 /**
  * respool_usable_size() - How many bytes a block holds.
@@ -482,7 +538,7 @@ EXPORT_SYMBOL_GPL(respool_free);
  */
 size_t respool_usable_size(struct respool_slab *slab, const void *addr)
 {
-	struct loss loss = {};
+	struct respool_loss loss;
 	unsigned long flags;
 	size_t size = 0;
 	int error = -EFAULT;
@@ -492,8 +548,8 @@ size_t respool_usable_size(struct respool_slab *slab, const void *addr)
 	if (may_be_block(slab, addr)) {
 		raw_spin_lock_irqsave(&slab->lock, flags);
 		error = respool_freelist_usable_size(&slab->freelist, addr, &size);
-		salvage_locked(slab, &loss);
 		raw_spin_unlock_irqrestore(&slab->lock, flags);
+		mend(slab, error, &loss);
 		report_loss(slab, &loss, error, "usable size", _RET_IP_);
 	}
 	if (error)
@@ -536,32 +592,38 @@ unsigned int respool_slab_flags(const struct respool_slab *slab)
  * All numbers but the failures and refusals are of one moment, so that sums
  * add up.
  *
- * Context: Any context except NMI. Takes the slab's lock with interrupts off,
- * for a walk over the largest free blocks. Never sleeps.
+ * Context: Process context, may sleep. Waits for each CPU's magazines, then
+ * takes the slab's lock with interrupts off, for a walk over the largest free
+ * blocks.
  */
 void respool_slab_stats(struct respool_slab *slab, struct respool_slab_stats *stats)
 {
 	const struct respool_freelist *f = &slab->freelist;
+	struct respool_racks_sum sum;
 	unsigned long flags;
 
 	memset(stats, 0, sizeof(*stats));
 	respool_refusals_read(&slab->refusals, stats->refusals);
 	stats->failures = atomic64_read(&slab->failures);
+	respool_racks_hold(&slab->racks);
+	respool_racks_count(&slab->racks, &sum);
 	raw_spin_lock_irqsave(&slab->lock, flags);
 	stats->held_pages = f->held_bytes >> PAGE_SHIFT;
 	stats->runs = f->runs + f->retired_runs;
 	stats->empty_runs = respool_runs_warm_is_empty(&slab->runs);
-	stats->live_blocks = f->live_blocks;
-	stats->live_bytes = f->live_bytes;
+	stats->live_blocks = f->live_blocks - sum.cached_blocks;
+	stats->live_bytes = f->live_bytes - sum.cached_bytes;
+	stats->cached_blocks = sum.cached_blocks;
+	stats->cached_bytes = sum.cached_bytes;
 	stats->free_blocks = f->free_blocks;
 	stats->free_bytes = f->free_bytes;
 	stats->overhead_bytes = f->runs * RESPOOL_RUN_OVERHEAD +
 				f->live_blocks * RESPOOL_BLOCK_HEADER + f->retired_bytes;
 	stats->largest_free = respool_freelist_largest_free(f);
-	stats->peak_held_pages = slab->peak_held_bytes >> PAGE_SHIFT;
-	stats->peak_live_bytes = slab->peak_live_bytes;
-	stats->allocations = slab->allocations;
-	stats->frees = slab->frees;
+	stats->peak_held_pages = slab->runs.peak_bytes >> PAGE_SHIFT;
+	stats->peak_live_bytes = f->peak_live_bytes;
+	stats->allocations = slab->racks.allocations + sum.allocations;
+	stats->frees = slab->racks.frees + sum.frees;
 	stats->reallocs = slab->reallocs;
 	stats->reallocs_in_place = slab->reallocs_in_place;
 	stats->splits = f->splits;
@@ -569,6 +631,7 @@ void respool_slab_stats(struct respool_slab *slab, struct respool_slab_stats *st
 	stats->runs_taken = slab->runs.taken;
 	stats->runs_returned = slab->runs.returned;
 	raw_spin_unlock_irqrestore(&slab->lock, flags);
+	respool_racks_release(&slab->racks);
 }
 EXPORT_SYMBOL_GPL(respool_slab_stats);
 
@@ -644,6 +707,18 @@ void respool_slab_look(struct respool_slab *slab, struct respool_cursor *cursor,
 	look->nr_rows = respool_freelist_look(&slab->freelist, cursor, look->rows,
 					      RESPOOL_LOOK_ROWS);
 	raw_spin_unlock_irqrestore(&slab->lock, flags);
+}
+
+/* Give back what a CPU that went away kept. */
+void respool_slabs_drain_cpu(unsigned int cpu)
+{
+	struct respool_slab *slab;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&slabs_lock, flags);
+	list_for_each_entry(slab, &slabs, node)
+		respool_racks_drain_cpu(&slab->racks, cpu);
+	raw_spin_unlock_irqrestore(&slabs_lock, flags);
 }
 
 /* Life of a slab */
@@ -739,13 +814,21 @@ struct respool_slab *respool_slab_create_with(struct respool *pool, const char *
 	error = open_account(slab, pool);
 	if (error)
 		goto err_slab;
+	slab->low = (uintptr_t)respool_start(pool) + RESPOOL_BLOCK_ALIGN;
+	slab->span = (respool_nr_pages(pool) << PAGE_SHIFT) - RESPOOL_BLOCK_ALIGN;
 	respool_runs_init(&slab->runs, slab->pool, &slab->freelist);
-	error = register_slab(slab);
+	error = respool_racks_init(&slab->racks, &slab->runs, &slab->lock,
+				   !(options->flags & RESPOOL_SLAB_NO_MAGAZINES));
 	if (error)
 		goto err_account;
+	error = register_slab(slab);
+	if (error)
+		goto err_racks;
 	slab->debugfs = respool_slab_debugfs_add(slab, respool_debugfs_slabs(pool));
 	return slab;
 
+err_racks:
+	respool_racks_destroy(&slab->racks);
 err_account:
 	respool_put(slab->pool);
 err_slab:
@@ -766,23 +849,25 @@ EXPORT_SYMBOL_GPL(respool_slab_create_with);
  */
 void respool_slab_destroy(struct respool_slab *slab)
 {
-	struct loss loss = {};
+	struct respool_loss loss;
 	unsigned long flags;
 
 	if (!slab)
 		return;
 	debugfs_remove(slab->debugfs);
 	unregister_slab(slab);
+	drain(slab, "destroy", _RET_IP_);
 	raw_spin_lock_irqsave(&slab->lock, flags);
 	slab->freelist.cursors = NULL;	/* of files still open, but not read any more */
 	respool_runs_return_warm(&slab->runs);
-	salvage_locked(slab, &loss);
 	raw_spin_unlock_irqrestore(&slab->lock, flags);
-
+	mend(slab, 0, &loss);
 	report_loss(slab, &loss, 0, "destroy", _RET_IP_);
+
 	if (slab->freelist.live_blocks)
 		pr_err("slab %s: destroyed with %llu blocks of %llu bytes still live\n",
 		       slab->name, slab->freelist.live_blocks, slab->freelist.live_bytes);
+	respool_racks_destroy(&slab->racks);
 	respool_put(slab->pool);
 	kvfree(slab);
 }

@@ -37,6 +37,7 @@ void respool_slab_classes(struct respool_slab *slab,
 			  struct respool_class classes[RESPOOL_NR_CLASSES]);
 const char *respool_slab_fit_name(const struct respool_slab *slab);
 unsigned int respool_slab_flags(const struct respool_slab *slab);
+void respool_slabs_drain_cpu(unsigned int cpu);
 long respool_slab_offset(const struct respool_slab *slab, const void *addr);
 
 struct dentry *respool_slab_debugfs_add(struct respool_slab *slab, struct dentry *parent);

@@ -225,14 +225,17 @@ int respool_validate(struct respool *pool, char *why, size_t len);
  * @live_blocks: blocks handed out
  * @live_bytes: usable bytes of those blocks, which is what
  *	respool_usable_size() says of each, not what was asked for
+ * @cached_blocks: free blocks in per-CPU magazines
+ * @cached_bytes: usable bytes of those blocks
  * @free_blocks: free blocks in all runs
  * @free_bytes: bytes of those blocks, their headers included
- * @overhead_bytes: run headers, end tags and the headers of live blocks, and
- *	runs out of service;
- *	@held_pages * PAGE_SIZE == @live_bytes + @free_bytes + @overhead_bytes
+ * @overhead_bytes: run headers, end tags and the headers of live and cached
+ *	blocks, and runs out of service;
+ *	@held_pages * PAGE_SIZE == @live_bytes + @cached_bytes + @free_bytes +
+ *	@overhead_bytes
  * @largest_free: usable bytes of the largest free block
  * @peak_held_pages: highest @held_pages since create
- * @peak_live_bytes: highest @live_bytes since create
+ * @peak_live_bytes: highest @live_bytes + @cached_bytes since create
  * @allocations: allocation calls served since create
  * @frees: free calls accepted since create
  * @reallocs: realloc calls served since create; one that moves counts here
@@ -251,6 +254,8 @@ struct respool_slab_stats {
 	u64 empty_runs;
 	u64 live_blocks;
 	u64 live_bytes;
+	u64 cached_blocks;
+	u64 cached_bytes;
 	u64 free_blocks;
 	u64 free_bytes;
 	u64 overhead_bytes;
@@ -313,6 +318,9 @@ void *respool_alloc(struct respool_slab *slab, size_t size, gfp_t gfp);
 void *respool_alloc_aligned(struct respool_slab *slab, size_t size, size_t align, gfp_t gfp);
 void *respool_realloc(struct respool_slab *slab, void *addr, size_t size, gfp_t gfp);
 int respool_free(struct respool_slab *slab, void *addr);
+unsigned int respool_slab_alloc_bulk(struct respool_slab *slab, size_t size, unsigned int nr,
+				     void **blocks, gfp_t gfp);
+unsigned int respool_slab_free_bulk(struct respool_slab *slab, unsigned int nr, void **blocks);
 size_t respool_usable_size(struct respool_slab *slab, const void *addr);
 void respool_slab_stats(struct respool_slab *slab, struct respool_slab_stats *stats);
 int respool_slab_validate(struct respool_slab *slab, char *why, size_t len);
