@@ -32,7 +32,8 @@ void respool_runs_init(struct respool_runs *runs, struct respool *pool,
 		       struct respool_freelist *freelist);
 unsigned long respool_runs_pages(const struct respool_runs *runs, size_t size, size_t align);
 int respool_runs_grow(struct respool_runs *runs, size_t size, size_t align, void **ptr);
-int respool_runs_settle(struct respool_runs *runs, struct respool_run *run);
+int respool_runs_stretch(struct respool_runs *runs, void *ptr, size_t size);
+int respool_runs_settle(struct respool_runs *runs, struct respool_run *empty);
 bool respool_runs_warm_is_empty(const struct respool_runs *runs);
 int respool_runs_return_warm(struct respool_runs *runs);
 
