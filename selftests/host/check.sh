@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run the oracles, the bound, the sweep, the fuzzers and the mutants; TAP on standard output.
+# Run the oracles, the bound, the sweep, the traces, the fuzzers and the mutants; TAP on standard output.
 #
 # usage: check.sh DIR STEPS SEED FUZZ_SECONDS
 #   DIR holds the programs; CLANG and HOST_CFLAGS built them.
@@ -73,6 +73,17 @@ sweep()
 	result $status "freelist: each damaged byte of its own is found or does no harm"
 }
 
+traces()
+{
+	log=$dir/traces.log
+	# shellcheck disable=SC2046,SC2086 # file names without blanks
+	timeout 600 "$dir/replay_traces" --fits good,best --goals traces.goals \
+		$(find ../traces ${TRACES_DIR:-} -name '*.rep.gz') >"$log" 2>&1
+	status=$?
+	grep '^# ' "$log"
+	result $status "slab: no trace takes more memory than it may, and all goes back"
+}
+
 fuzz()
 {
 	log=$dir/$1_fuzz.log
@@ -127,13 +138,14 @@ mutants()
 	done <"mutants/$1"
 }
 
-plan=2
+plan=3
 for core in $cores; do
 	plan=$((plan + 2 + $(grep -c -v '^#' "mutants/$core")))
 done
 echo "1..$plan"
 bound
 sweep
+traces
 for core in $cores; do
 	oracle "$core"
 	fuzz "$core"
