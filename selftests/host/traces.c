@@ -14,15 +14,12 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #include "../trace.h"
-#include "buddy/buddy.h"
 #include "buddy_bound.h"
-#include "slab/run.h"
+#include "heap.h"
 
 #define POOL_PAGES	(1UL << 17)	/* 512 MiB, of which a trace touches little */
-#define SECRET		0x0123456789abcdefULL
 #define GOAL_PERCENT	80.0
 
 static const char *const fit_names[] = {
@@ -52,139 +49,20 @@ static void *must_calloc(size_t nr, size_t size)
 	return mem;
 }
 
-/* The page layer */
-
-struct respool {
-	u8 *arena;
-	void *metadata;
-	struct respool_buddy core;
-};
-
-static void init_pool(struct respool *pool)
-{
-	pool->arena = mmap(NULL, POOL_PAGES << PAGE_SHIFT, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (pool->arena == MAP_FAILED)
-		die("memory", "there is none left");
-	pool->metadata = must_calloc(1, respool_buddy_footprint(POOL_PAGES, 0));
-	if (respool_buddy_init(&pool->core, pool->metadata, POOL_PAGES, 0))
-		die("pool", "it is refused");
-}
-
-static void exit_pool(struct respool *pool)
-{
-	munmap(pool->arena, POOL_PAGES << PAGE_SHIFT);
-	free(pool->metadata);
-}
-
-static void *addr_of(const struct respool *pool, unsigned long page)
-{
-	return page == RESPOOL_NO_PAGE ? NULL : pool->arena + (page << PAGE_SHIFT);
-}
-
-static unsigned long page_of(const struct respool *pool, const void *addr)
-{
-	return (unsigned long)((const u8 *)addr - pool->arena) >> PAGE_SHIFT;
-}
-
-unsigned int respool_max_order(const struct respool *pool)
-{
-	return pool->core.max_order;
-}
-
-void *respool_alloc_exact(struct respool *pool, unsigned long nr_pages, gfp_t gfp)
-{
-	(void)gfp;
-	return addr_of(pool, respool_buddy_alloc_exact(&pool->core, nr_pages, 0));
-}
-
-void *respool_alloc_request(struct respool *pool, const struct respool_request *request, gfp_t gfp)
-{
-	struct respool_fit fit = {
-		.nr_pages = request->nr_pages,
-		.align_order = (unsigned int)ilog2(request->align >> PAGE_SHIFT),
-		.last = POOL_PAGES - 1,
-	};
-
-	(void)gfp;
-	return addr_of(pool, respool_buddy_alloc_fit(&pool->core, &fit, 0));
-}
-
-int respool_resize_block(struct respool *pool, void *addr, unsigned long nr_pages, gfp_t gfp)
-{
-	struct respool_block was;
-
-	(void)gfp;
-	return respool_buddy_resize(&pool->core, page_of(pool, addr), nr_pages, &was);
-}
-
-int respool_free_block(struct respool *pool, void *addr)
-{
-	struct respool_block block;
-
-	return respool_buddy_free(&pool->core, page_of(pool, addr), RESPOOL_ANY_ORDER, &block);
-}
-
-/* The byte layer, as slab.c puts it together */
-
-struct heap {
-	struct respool pool;
-	struct respool_freelist freelist;
-	struct respool_runs runs;
-	const char *trace;	/* for reports */
-};
-
-static void *heap_alloc(struct heap *h, size_t size)
-{
-	void *ptr;
-	int error = respool_freelist_alloc(&h->freelist, size, RESPOOL_BLOCK_ALIGN, &ptr);
-
-	if (error == -ENOMEM)
-		error = respool_runs_grow(&h->runs, size, RESPOOL_BLOCK_ALIGN, &ptr);
-	if (error)
-		die(h->trace, "an allocation failed");
-	return ptr;
-}
-
-static void heap_free(struct heap *h, void *ptr)
-{
-	struct respool_run *empty;
-
-	if (respool_freelist_free(&h->freelist, ptr, &empty) ||
-	    respool_runs_settle(&h->runs, empty))
-		die(h->trace, "a free was refused");
-}
-
-static void *heap_realloc(struct heap *h, void *ptr, size_t size)
-{
-	int error = respool_freelist_resize(&h->freelist, ptr, size);
-	void *to;
-
-	if (error == -ENOSPC)
-		error = respool_runs_stretch(&h->runs, ptr, size);
-	if (!error)
-		return ptr;
-	if (error != -ENOSPC)
-		die(h->trace, "a realloc was refused");
-	to = heap_alloc(h, size);
-	heap_free(h, ptr);
-	return to;
-}
-
 /* When all is freed, one run may be kept, and nothing else. */
-static void end_heap(struct heap *h)
+static void end_heap(struct heap *h, const char *name)
 {
 	const void *where;
 	const char *broken = respool_freelist_validate(&h->freelist, &where);
 
 	if (broken)
-		die(h->trace, broken);
+		die(name, broken);
 	if (h->freelist.live_blocks)
 		return;
 	if (h->freelist.runs > 1)
-		die(h->trace, "more than one run is kept warm");
+		die(name, "more than one run is kept warm");
 	if (respool_runs_return_warm(&h->runs) || h->pool.core.allocated_pages)
-		die(h->trace, "pages are not given back");
+		die(name, "pages are not given back");
 }
 
 /* Replay */
@@ -195,17 +73,16 @@ struct cost {
 	u64 most;	/* of one */
 };
 
-static void do_op(struct heap *h, void **ptr, const struct trace_op *op)
+static int do_op(struct heap *h, void **ptr, const struct trace_op *op)
 {
 	/* malloc(0) returns a block of its own; the nearest request is one byte. */
 	size_t size = max(op->size, 1UL);
 
 	if (op->what == 'f')
-		heap_free(h, ptr[op->id]);
-	else if (op->what == 'a')
-		ptr[op->id] = heap_alloc(h, size);
-	else
-		ptr[op->id] = heap_realloc(h, ptr[op->id], size);
+		return heap_free(h, *ptr);
+	if (op->what == 'a')
+		return heap_alloc(h, size, RESPOOL_BLOCK_ALIGN, ptr);
+	return heap_realloc(h, *ptr, size, ptr);
 }
 
 static struct cost replay(const char *name, const struct trace *trace, enum respool_search search)
@@ -216,20 +93,19 @@ static struct cost replay(const char *name, const struct trace *trace, enum resp
 	u64 work;
 	u32 i;
 
-	h->trace = name;
-	init_pool(&h->pool);
-	respool_freelist_init(&h->freelist, SECRET, search);
-	respool_runs_init(&h->runs, &h->pool, &h->freelist);
+	if (!heap_init(h, POOL_PAGES, search))
+		die(name, "there is no memory for the pool");
 	for (i = 0; i < trace->nr_ops; i++) {
 		work = work_done();
-		do_op(h, ptr, &trace->ops[i]);
+		if (do_op(h, &ptr[trace->ops[i].id], &trace->ops[i]))
+			die(name, "an operation failed");
 		work = work_done() - work;
 		cost.work += work;
 		cost.most = max(cost.most, work);
 		cost.peak_held = max(cost.peak_held, h->freelist.held_bytes);
 	}
-	end_heap(h);
-	exit_pool(&h->pool);
+	end_heap(h, name);
+	heap_exit(h);
 	free(h);
 	free(ptr);
 	return cost;

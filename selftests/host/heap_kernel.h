@@ -3,8 +3,8 @@
  * The little of the kernel and of <linux/respool.h> that slab/run.c stands on.
  * The compiler reads this before anything else.
  */
-#ifndef RESPOOL_TRACES_KERNEL_H
-#define RESPOOL_TRACES_KERNEL_H
+#ifndef RESPOOL_HEAP_KERNEL_H
+#define RESPOOL_HEAP_KERNEL_H
 
 #include "plain.h"
 
@@ -41,4 +41,4 @@ void *respool_alloc_request(struct respool *pool, const struct respool_request *
 int respool_resize_block(struct respool *pool, void *addr, unsigned long nr_pages, gfp_t gfp);
 int respool_free_block(struct respool *pool, void *addr);
 
-#endif /* RESPOOL_TRACES_KERNEL_H */
+#endif /* RESPOOL_HEAP_KERNEL_H */
