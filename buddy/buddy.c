@@ -1201,10 +1201,16 @@ int respool_buddy_resize(struct respool_buddy *b, unsigned long page, unsigned l
 		return not_a_head(b, frame);
 	if (!nr_pages)
 		return -EINVAL;
-	respool_buddy_find(b, page, was);
-	old = was->nr_pages;
+	old = pages_of(b, frame);
 	if (nr_pages > b->nr_pages - page || !range_is_free(b, frame + old, end, &resume))
 		return -ENOSPC;
+	*was = (struct respool_block){
+		.kind = RESPOOL_PAGE_ALLOCATED,
+		.page = page,
+		.nr_pages = old,
+		.order = respool_state_order(state),
+		.tag = owner_of(b, frame),
+	};
 	/* As in respool_buddy_free(). */
 	if (cmpxchg(&b->state[frame], state, RESPOOL_STATE_NONE) != state)
 		return -EALREADY;

@@ -163,21 +163,30 @@ EXPORT_SYMBOL_GPL(respool_largest);
 
 /* Resize */
 
-/* What the block gains is as new for @gfp as all of a new block would be. */
+/* Whether the block may have @nr_pages: it must not gain more than @gfp allows. */
+static bool may_resize(const struct respool_pool *pool, unsigned long page,
+		       unsigned long nr_pages, gfp_t gfp)
+{
+	struct respool_block block;
+
+	/* Mostly there is as much again, and what it has need not be known. */
+	if (respool_may_take(pool, nr_pages, gfp))
+		return true;
+	respool_buddy_find(&pool->buddy, page, &block);
+	return block.kind != RESPOOL_PAGE_ALLOCATED || nr_pages <= block.nr_pages ||
+	       respool_may_take(pool, nr_pages - block.nr_pages, gfp);
+}
+
 static int resize_core(struct respool_pool *pool, unsigned long page, unsigned long nr_pages,
 		       gfp_t gfp, struct respool_block *was)
 {
 	unsigned long flags;
-	int error;
+	int error = -ENOSPC;
 
 	raw_spin_lock_irqsave(&pool->lock, flags);
-	respool_buddy_find(&pool->buddy, page, was);
 	if (*pool->broken)
 		error = -EUCLEAN;
-	else if (was->kind == RESPOOL_PAGE_ALLOCATED && nr_pages > was->nr_pages &&
-		 !respool_may_take(pool, nr_pages - was->nr_pages, gfp))
-		error = -ENOSPC;
-	else
+	else if (may_resize(pool, page, nr_pages, gfp))
 		error = respool_buddy_resize(&pool->buddy, page, nr_pages, was);
 	if (!error)
 		pool->tally[was->tag].pages += nr_pages - was->nr_pages;
