@@ -1165,6 +1165,64 @@ unsigned long respool_buddy_alloc_fit(struct respool_buddy *b, const struct resp
 	return frame - b->lead;
 }
 
+/* Take the row of parts of an allocated block off the books; its pages stay taken. */
+static void unmark_range(struct respool_buddy *b, unsigned long frame, unsigned long nr_pages)
+{
+	unsigned long end = frame + nr_pages;
+	unsigned int part;
+
+	for (; frame < end; frame += 1UL << part) {
+		part = largest_order_at(b, frame, end - frame);
+		b->state[frame] = RESPOOL_STATE_NONE;
+		if (part)
+			b->state[frame + 1] = RESPOOL_STATE_NONE;
+		count_freed(b, part, 1);
+	}
+}
+
+/*
+ * Make the allocated block that starts at @page longer or shorter at its end.
+ * It may end anywhere, so its parts are cut anew, at most two of an order.
+ *
+ * Returns 0 with what it was in @was, what respool_buddy_free() would say of
+ * @page, -EINVAL for no pages, or -ENOSPC if those behind the block are not all
+ * free.
+ */
+int respool_buddy_resize(struct respool_buddy *b, unsigned long page, unsigned long nr_pages,
+			 struct respool_block *was)
+{
+	unsigned long frame = frame_of(b, page), end = frame + nr_pages, old, resume;
+	u8 state;
+
+	if (page >= b->nr_pages)
+		return -EFAULT;
+	state = READ_ONCE(b->state[frame]);
+	if (!respool_state_is_head(state))
+		return not_a_head(b, frame);
+	if (!nr_pages)
+		return -EINVAL;
+	old = pages_of(b, frame);
+	if (nr_pages > b->nr_pages - page || !range_is_free(b, frame + old, end, &resume))
+		return -ENOSPC;
+	*was = (struct respool_block){
+		.kind = RESPOOL_PAGE_ALLOCATED,
+		.page = page,
+		.nr_pages = old,
+		.order = respool_state_order(state),
+		.tag = owner_of(b, frame),
+	};
+	/* As in respool_buddy_free(). */
+	if (cmpxchg(&b->state[frame], state, RESPOOL_STATE_NONE) != state)
+		return -EALREADY;
+	unmark_range(b, frame, old);
+	if (nr_pages > old)
+		take_range(b, frame + old, end);
+	else
+		give_range(b, end, frame + old);
+	mark_range(b, frame, nr_pages, was->tag);
+	return 0;
+}
+
 /* Longest row of free pages in the range, at the alignment. */
 static unsigned long longest_row(const struct respool_buddy *b, const struct respool_fit *fit,
 				 unsigned long lo, unsigned long hi)

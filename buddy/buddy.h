@@ -228,6 +228,8 @@ unsigned long respool_buddy_alloc_exact(struct respool_buddy *b, unsigned long n
 					unsigned int tag);
 unsigned long respool_buddy_alloc_fit(struct respool_buddy *b, const struct respool_fit *fit,
 				      unsigned int tag);
+int respool_buddy_resize(struct respool_buddy *b, unsigned long page, unsigned long nr_pages,
+			 struct respool_block *was);
 unsigned long respool_buddy_largest_fit(const struct respool_buddy *b,
 					const struct respool_fit *fit);
 int respool_buddy_take_out(struct respool_buddy *b, unsigned long page, unsigned long nr_pages,

@@ -161,6 +161,82 @@ unsigned long respool_largest(struct respool *pool, const struct respool_request
 }
 EXPORT_SYMBOL_GPL(respool_largest);
 
+/* Resize */
+
+/* Whether the block may have @nr_pages: it must not gain more than @gfp allows. */
+static bool may_resize(const struct respool_pool *pool, unsigned long page,
+		       unsigned long nr_pages, gfp_t gfp)
+{
+	struct respool_block block;
+
+	/* Mostly there is as much again, and what it has need not be known. */
+	if (respool_may_take(pool, nr_pages, gfp))
+		return true;
+	respool_buddy_find(&pool->buddy, page, &block);
+	return block.kind != RESPOOL_PAGE_ALLOCATED || nr_pages <= block.nr_pages ||
+	       respool_may_take(pool, nr_pages - block.nr_pages, gfp);
+}
+
+static int resize_core(struct respool_pool *pool, unsigned long page, unsigned long nr_pages,
+		       gfp_t gfp, struct respool_block *was)
+{
+	unsigned long flags;
+	int error = -ENOSPC;
+
+	raw_spin_lock_irqsave(&pool->lock, flags);
+	if (*pool->broken)
+		error = -EUCLEAN;
+	else if (may_resize(pool, page, nr_pages, gfp))
+		error = respool_buddy_resize(&pool->buddy, page, nr_pages, was);
+	if (!error)
+		pool->tally[was->tag].pages += nr_pages - was->nr_pages;
+	raw_spin_unlock_irqrestore(&pool->lock, flags);
+	return error;
+}
+
+/**
+ * respool_resize_block() - Make a block of pages longer or shorter at its end.
+ * @pool: any handle on the pool the block is from
+ * @addr: address of the block, which stays as it is
+ * @nr_pages: pages it shall have, at least 1
+ * @gfp: as in respool_alloc_pages(), for the pages it gains
+ *
+ * Longer only if the pages behind it are free. Those in a CPU's magazine are
+ * not, until respool_drain(). The block stays on the account it is on, and is
+ * freed with respool_free_block(). The work is bounded by the square of the
+ * number of orders.
+ *
+ * Context: Any context except NMI. Takes the pool's lock with interrupts off.
+ * Never sleeps.
+ * Return: 0; -ENOSPC if there is no room behind the block, which nobody counts
+ * as a failure; -EINVAL for no pages; or as respool_free_block().
+ */
+int respool_resize_block(struct respool *pool, void *addr, unsigned long nr_pages, gfp_t gfp)
+{
+	struct respool_pool *shared = pool->pool;
+	unsigned long page = respool_page_at(shared, addr);
+	struct respool_block was = {};
+	int error;
+
+	if (page == RESPOOL_NO_PAGE)
+		error = -EFAULT;
+	else if (!PAGE_ALIGNED(addr))
+		error = -EINVAL;
+	else
+		error = resize_core(shared, page, nr_pages, gfp, &was);
+	if (!error && nr_pages > was.nr_pages)
+		respool_prepare(shared, page + was.nr_pages, nr_pages - was.nr_pages, gfp);
+	else if (!error)
+		respool_wake(shared);
+	else if (error != -ENOSPC)
+		respool_refuse(&shared->refusals, nr_pages ? respool_refusal_of(error) :
+			       RESPOOL_ZERO_SIZE, "pool", shared->spec.name,
+			       "resize of page %ld to %lu pages from %pS", (long)page, nr_pages,
+			       (void *)_RET_IP_);
+	return error;
+}
+EXPORT_SYMBOL_GPL(respool_resize_block);
+
 /* Waiting */
 
 /**

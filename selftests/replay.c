@@ -27,6 +27,8 @@ static const char usage[] =
 	"  --slab            the traces are of bytes\n"
 	"  --pages           the traces are of pages (default: 'pages' in the file name)\n"
 	"  --check           fill every block, verify it before it is freed or moved\n"
+	"  --fit NAME        the slab's fit: good, the default, first, next or best\n"
+	"  --irqs-off        make each call with interrupts off, so that none is timed\n"
 	"  --pool NAME       pool to use, default main\n"
 	"  --repeat N        replay each trace N times\n"
 	"  --progress        a line each second to standard error\n"
@@ -42,8 +44,10 @@ struct options {
 	enum kind kind;
 	const char *pool;
 	const char *at_peak;
+	__u32 fit;
 	unsigned long repeat;
 	bool check;
+	bool irqs_off;
 	bool progress;
 	bool twice;
 	bool smallest;
@@ -123,7 +127,9 @@ static struct respool_test_op driver_op(const struct replay *replay, const struc
 	struct respool_test_op to = { .handle = op->id, .seed = op->id };
 
 	if (replay->options->check)
-		to.flags = RESPOOL_TEST_CHECK;
+		to.flags |= RESPOOL_TEST_CHECK;
+	if (replay->options->irqs_off)
+		to.flags |= RESPOOL_TEST_IRQS_OFF;
 	if (op->what == 'f') {
 		to.op = RESPOOL_TEST_FREE;
 		return to;
@@ -247,7 +253,7 @@ static int replay_opened(struct replay *replay)
 	client_ioctl(replay->fd, RESPOOL_TEST_IOC_POOL_STATS, &stats);
 	replay->pages_before = stats.allocated_pages;
 	if (!replay->trace->pages)
-		replay->slab = client_slab(replay->fd, "replay");
+		replay->slab = client_slab_with(replay->fd, "replay", replay->options->fit, 0);
 	if (replay->slab < 0)
 		return replay->slab;
 
@@ -349,6 +355,8 @@ static void print_result(const struct replay *replay, int64_t smallest)
 	       replay->name, replay->ops, replay->failed, payload, footprint,
 	       footprint ? (double)payload / footprint : 0,
 	       replay->ops ? (double)replay->total_ns / replay->ops : 0, replay->max_ns);
+	if (!replay->trace->pages)
+		printf(", \"fit\": \"%s\"", client_fit_names[replay->options->fit]);
 	if (smallest)
 		printf(", \"smallest_pool_bytes\": %" PRIi64, smallest * replay->page_size);
 	printf("}\n");
@@ -410,12 +418,24 @@ static int replay_file(const struct options *options, const char *path)
 	return status;
 }
 
+/* RESPOOL_TEST_NR_FITS if there is no such fit. */
+static __u32 fit_of(const char *name)
+{
+	__u32 fit = 0;
+
+	while (fit < RESPOOL_TEST_NR_FITS && strcmp(name, client_fit_names[fit]))
+		fit++;
+	return fit;
+}
+
 static bool parse_options(struct options *options, int argc, char **argv)
 {
 	static const struct option known[] = {
 		{ "slab", no_argument, NULL, 's' },
 		{ "pages", no_argument, NULL, 'p' },
 		{ "check", no_argument, NULL, 'c' },
+		{ "fit", required_argument, NULL, 'f' },
+		{ "irqs-off", no_argument, NULL, 'i' },
 		{ "pool", required_argument, NULL, 'n' },
 		{ "repeat", required_argument, NULL, 'r' },
 		{ "progress", no_argument, NULL, 'g' },
@@ -437,6 +457,14 @@ static bool parse_options(struct options *options, int argc, char **argv)
 			break;
 		case 'c':
 			options->check = true;
+			break;
+		case 'f':
+			options->fit = fit_of(optarg);
+			if (options->fit == RESPOOL_TEST_NR_FITS)
+				return false;
+			break;
+		case 'i':
+			options->irqs_off = true;
 			break;
 		case 'n':
 			options->pool = optarg;

@@ -40,6 +40,12 @@ replays_all() {
 	field failed 0 && field ops "$(operations "$1")"
 }
 
+replays_with_fit() {
+	./replay --twice --check --fit "$1" traces/kmalloc/kmalloc-files.rep.gz >"$work/json" || return
+	sed 's/^/# /' "$work/json"
+	field failed 0 && field fit "\"$1\""
+}
+
 finds_smallest() {
 	./replay --smallest --check traces/kmalloc/kmalloc-files.rep.gz >"$work/json" || return
 	sed 's/^/# /' "$work/json"
@@ -98,9 +104,12 @@ missing_file_is_refused() {
 
 traces=$(find traces -name '*.gz' | sort)
 echo "TAP version 13"
-echo "1..$(($(echo "$traces" | wc -l) + 15))"
+echo "1..$(($(echo "$traces" | wc -l) + 18))"
 for trace in $traces; do
 	check "${trace#traces/} replays in twice its peak" replays_all "$trace"
+done
+for fit in best first next; do
+	check "trace replays with $fit fit" replays_with_fit $fit
 done
 check "smallest pool is found" finds_smallest
 check "command runs at the peak" commands_run_at_the_peak

@@ -19,8 +19,11 @@
  *
  * Work. With good fit every call does a bounded number of steps, whatever the
  * heap's size, but for refusals that have to walk runs to name a mistake,
- * salvage, and the functions that look at the whole heap for a reader. The
- * other searches are there to be studied: theirs grow with the heap.
+ * salvage, and the functions that look at the whole heap for a reader: together
+ * with the policy of growth at most 128 basic blocks for an allocation, 96 for
+ * a free and 320 for a realloc that moves, and what at most four calls of the
+ * page layer do (selftests/host/freelist_bound.c). The other searches are there
+ * to be studied: theirs grow with the heap.
  */
 #include "freelist.h"
 
@@ -37,6 +40,10 @@
  * best fit would, for a fixed price.
  */
 #define FIT_LOOKS	4
+
+/* More than there can be left of a block: see regret(). */
+#define REGRET_TOP	(RESPOOL_BLOCK_MAX + 1UL)
+#define REGRET_LOSS	(RESPOOL_BLOCK_MAX + 2UL)
 
 /*
  * A block is made shorter only if at least this share of it comes free, else
@@ -460,6 +467,8 @@ static void leave_run(struct respool_freelist *f, const struct respool_run *run)
 
 	if (f->rover.run == run)
 		f->rover = start_of(run->next);
+	if (f->top == run)
+		f->top = NULL;
 	for (c = f->cursors; c; c = c->on)
 		if (c->run == run)
 			enter_run(f, c, run->next);
@@ -515,6 +524,7 @@ int respool_freelist_add_run(struct respool_freelist *f, void *mem, size_t bytes
 	f->low = min_t(uintptr_t, f->low, (uintptr_t)mem);
 	f->high = max_t(uintptr_t, f->high, (uintptr_t)mem + bytes);
 	f->held_bytes += bytes;
+	f->peak_held_bytes = max(f->peak_held_bytes, f->held_bytes);
 	run->bytes = bytes;
 	run->reserved = 0;
 	insert_run(f, run, behind);
@@ -607,38 +617,62 @@ size_t respool_freelist_run_bytes(size_t size, size_t align)
 	return block_bytes(size, align, &need, &span) ? 0 : span + RESPOOL_RUN_OVERHEAD;
 }
 
-/* The smallest block of at least @bytes among the first few of a class. */
+/*
+ * How unwelcome it is to take @bytes from @b: as what is left over is long, but
+ * for two cases. The free block at the end of the top run can still grow, and
+ * lets the block in front of it grow. And of a rest too short to be a block
+ * nobody has anything, where that may be half of what was asked for.
+ */
+static size_t regret(const struct respool_freelist *f, const struct respool_header *b,
+		     size_t bytes)
+{
+	size_t rest = bytes_of(b) - bytes;
+
+	if (rest && rest < RESPOOL_BLOCK_MIN && rest >= bytes / 2)
+		return REGRET_LOSS;
+	if (f->top && after(b) == end_tag(f->top))
+		return REGRET_TOP;
+	return rest;
+}
+
+/* The most welcome block of at least @bytes among the first few of a class. */
 static int best_of_class(struct respool_freelist *f, unsigned int class, size_t bytes,
-			 struct respool_header **best)
+			 struct respool_header **best, size_t *least)
 {
 	struct respool_header *b = f->class[class].first;
 	unsigned int looks;
 
-	*best = NULL;
-	for (looks = 0; b && looks < FIT_LOOKS; looks++) {
+	for (looks = 0; b && looks < FIT_LOOKS && *least; looks++) {
 		if (!is_free_block(f, b))
 			return damaged(f, b);
-		if (bytes_of(b) >= bytes && (!*best || bytes_of(b) < bytes_of(*best)))
+		if (bytes_of(b) >= bytes && (!*best || regret(f, b, bytes) < *least)) {
 			*best = b;
-		if (bytes_of(b) == bytes)
-			break;
+			*least = regret(f, b, bytes);
+		}
 		b = link_at(f, &b->next);
 	}
 	return 0;
 }
 
-/* TLSF's, but for the looks into the request's own class. */
+/*
+ * TLSF's, but for the looks into the request's own class, and that it goes on
+ * from a class without a welcome block. Two have none at most: that of the top
+ * run's end, and that of the blocks of which 16 bytes would be lost.
+ */
 static int good_fit(struct respool_freelist *f, size_t bytes, struct respool_header **fit)
 {
 	unsigned int class = class_of(bytes);
-	int err = best_of_class(f, class, bytes, fit);
+	size_t least = SIZE_MAX;
+	int err;
 
-	if (err || *fit)
-		return err;
-	class = next_class(f, class);
-	if (class == RESPOOL_NR_CLASSES)
-		return -ENOMEM;
-	return best_of_class(f, class, bytes, fit);
+	*fit = NULL;
+	do {
+		err = best_of_class(f, class, bytes, fit, &least);
+		if (err || least < REGRET_TOP)
+			return err;
+		class = next_class(f, class);
+	} while (class < RESPOOL_NR_CLASSES);
+	return *fit ? 0 : -ENOMEM;
 }
 
 /* The smallest block of at least @bytes in all of a class, %NULL if there is none. */
@@ -969,6 +1003,157 @@ static int find_prev(struct respool_freelist *f, const struct respool_header *b,
 	return 0;
 }
 
+/*
+ * Sets @last to the free block at the end of a run, %NULL if that ends with a
+ * live one.
+ */
+static int find_last(struct respool_freelist *f, const struct respool_run *run,
+		     struct respool_header **last, struct links *links)
+{
+	if (!run_is_intact(f, run))
+		return damaged(f, run);
+	if (!is_intact(f, end_tag(run)))
+		return damaged(f, end_tag(run));
+	return find_prev(f, end_tag(run), last, links);
+}
+
+/* Put the end of a run elsewhere, behind a block that is or will be free. */
+static void move_end(struct respool_freelist *f, struct respool_run *run, size_t bytes)
+{
+	/* What stays behind shall pass for no end tag. */
+	end_tag(run)->tag = 0;
+	f->held_bytes += bytes - run->bytes;
+	f->peak_held_bytes = max(f->peak_held_bytes, f->held_bytes);
+	run->bytes = bytes;
+	run->check = run_check(f, run);
+	set_tag(f, end_tag(run), 0, TAG_USED);
+}
+
+/**
+ * respool_freelist_extend_run() - Bring in memory that lies behind a run.
+ * @f: free list
+ * @run: run in service
+ * @bytes: length of the memory, which begins where the run ends; a multiple of
+ *	RESPOOL_BLOCK_ALIGN
+ *
+ * The run becomes longer, by its last block if that is free, else by a new one.
+ *
+ * Return: 0, %-EINVAL for memory that cannot be a block or would make one too
+ * large, or %-EUCLEAN.
+ */
+int respool_freelist_extend_run(struct respool_freelist *f, struct respool_run *run, size_t bytes)
+{
+	struct respool_header *end = end_tag(run), *last;
+	struct links links;
+	int err = find_last(f, run, &last, &links);
+
+	if (err)
+		return err;
+	if (bytes % RESPOOL_BLOCK_ALIGN || bytes < RESPOOL_BLOCK_MIN ||
+	    bytes > RESPOOL_BLOCK_MAX - (run->bytes - RESPOOL_RUN_OVERHEAD))
+		return -EINVAL;
+
+	move_end(f, run, run->bytes + bytes);
+	f->high = max_t(uintptr_t, f->high, (uintptr_t)run + run->bytes);
+	if (!last) {
+		make_free(f, end, bytes, TAG_PREV_USED);
+		return 0;
+	}
+	leave_block(f, end, last, end_tag(run));
+	unlink_block(f, last, &links);
+	make_free(f, last, bytes_of(last) + bytes, flags_of(last));
+	return 0;
+}
+
+/**
+ * respool_freelist_trim_run() - Take memory back from the end of a run.
+ * @f: free list
+ * @run: run in service
+ * @bytes: how much, a multiple of RESPOOL_BLOCK_ALIGN
+ *
+ * Return: 0, %-EBUSY if not even a smallest block more than that is free
+ * there, or %-EUCLEAN.
+ */
+int respool_freelist_trim_run(struct respool_freelist *f, struct respool_run *run, size_t bytes)
+{
+	struct respool_header *end = end_tag(run), *last;
+	struct links links;
+	int err = find_last(f, run, &last, &links);
+
+	if (err)
+		return err;
+	if (bytes % RESPOOL_BLOCK_ALIGN)
+		return -EINVAL;
+	if (!last || bytes_of(last) < RESPOOL_BLOCK_MIN + bytes)
+		return -EBUSY;
+
+	move_end(f, run, run->bytes - bytes);
+	leave_block(f, end, last, end_tag(run));
+	unlink_block(f, last, &links);
+	make_free(f, last, bytes_of(last) - bytes, flags_of(last));
+	return 0;
+}
+
+/**
+ * respool_freelist_run_tail() - How much is free at the end of a run.
+ * @f: free list
+ * @run: run in service
+ *
+ * Return: bytes of the free block there, header included; 0 if there is none
+ * or damage.
+ */
+size_t respool_freelist_run_tail(const struct respool_freelist *f, const struct respool_run *run)
+{
+	const struct respool_header *end = end_tag(run);
+	const u64 *footer = footer_before(end);
+
+	if (!is_intact(f, end) || flags_of(end) & TAG_PREV_USED || !is_intact(f, footer))
+		return 0;
+	return (u32)*footer;
+}
+
+/**
+ * respool_freelist_run_to_extend() - Which run to extend for a block to grow.
+ * @f: free list
+ * @ptr: payload of a live block
+ * @size: bytes it shall hold
+ * @run: set to the run
+ * @bytes: set to the bytes missing
+ *
+ * That can be told of a block at the end of its run, if it is the first of
+ * that run or the run is the top one.
+ *
+ * Return: 0, %-ENOSPC for any other block, or what respool_freelist_resize()
+ * would say, but for a block that has the room.
+ */
+int respool_freelist_run_to_extend(struct respool_freelist *f, const void *ptr, size_t size,
+				   struct respool_run **run, size_t *bytes)
+{
+	const struct respool_header *next;
+	struct respool_header *b;
+	struct links links;
+	size_t need, span;
+	int err;
+
+	err = block_bytes(size, RESPOOL_BLOCK_ALIGN, &need, &span);
+	if (!err)
+		err = find_live(f, ptr, &b);
+	if (!err)
+		err = check_next(f, b, &links);
+	if (err)
+		return err;
+	next = after(b);
+	if (!is_used(next))
+		next = after(next);
+	*run = flags_of(b) & TAG_FIRST ? run_before(b) : f->top;
+	if (*run && !run_is_intact(f, *run))
+		return damaged(f, *run);
+	if (!*run || end_tag(*run) != next)
+		return -ENOSPC;
+	*bytes = need - min_t(size_t, need, (uintptr_t)next - (uintptr_t)b);
+	return 0;
+}
+
 /**
  * respool_freelist_resize() - Make a live block longer or shorter where it is.
  * @f: free list
@@ -1269,6 +1454,7 @@ static void forget_runs(struct respool_freelist *f)
 	f->last_run = NULL;
 	f->retired_run = NULL;
 	f->rover = start_of(NULL);
+	f->top = NULL;
 	f->runs = 0;
 	f->live_blocks = 0;
 	f->live_bytes = 0;

@@ -106,7 +106,9 @@ struct respool_cursor {
 /**
  * enum respool_search - Which of the free blocks that are large enough serves.
  * @RESPOOL_SEARCH_GOOD: the smallest of the first few in the class of the
- *	request, else of the next class that has one: bounded work
+ *	request, else of the next class that has one; before last the end of the
+ *	top run, and last a block of which 16 bytes would be lost to a request
+ *	for a block of the smallest size: bounded work
  * @RESPOOL_SEARCH_FIRST: the one with the lowest address
  * @RESPOOL_SEARCH_NEXT: the first by address from where the last search ended,
  *	going on at the lowest address after the highest
@@ -159,6 +161,7 @@ struct respool_freelist {
 	u64 secret;			/* constant but for salvage */
 	enum respool_search search;	/* constant */
 	struct respool_place rover;	/* where next fit goes on; empty at the lowest address */
+	struct respool_run *top;	/* run that may be extended, set by the caller; or NULL */
 	uintptr_t low;			/* every run there ever was lies in [low, high) */
 	uintptr_t high;
 	struct respool_run *first_run;	/* of those in service */
@@ -168,6 +171,7 @@ struct respool_freelist {
 	struct respool_cursor *cursors;	/* readers between two looks */
 
 	u64 held_bytes;			/* memory brought in and not taken out again */
+	u64 peak_held_bytes;		/* highest held_bytes */
 	u64 runs;			/* in service */
 	u64 live_blocks;		/* handed out, or cached */
 	u64 live_bytes;			/* usable bytes of those */
@@ -330,6 +334,11 @@ void respool_freelist_init(struct respool_freelist *f, u64 secret, enum respool_
 size_t respool_freelist_run_bytes(size_t size, size_t align);
 int respool_freelist_add_run(struct respool_freelist *f, void *mem, size_t bytes);
 int respool_freelist_remove_run(struct respool_freelist *f, struct respool_run *run);
+int respool_freelist_extend_run(struct respool_freelist *f, struct respool_run *run, size_t bytes);
+int respool_freelist_trim_run(struct respool_freelist *f, struct respool_run *run, size_t bytes);
+size_t respool_freelist_run_tail(const struct respool_freelist *f, const struct respool_run *run);
+int respool_freelist_run_to_extend(struct respool_freelist *f, const void *ptr, size_t size,
+				   struct respool_run **run, size_t *bytes);
 bool respool_freelist_run_is_empty(const struct respool_freelist *f,
 				   const struct respool_run *run);
 

@@ -244,7 +244,7 @@ static int put_locked(struct respool_racks *r, void *block)
 	struct respool_run *empty;
 	int error = respool_freelist_put(r->freelist, block, &empty);
 
-	if (!error && empty)
+	if (!error)
 		respool_runs_settle(r->runs, empty);
 	return error;
 }
@@ -471,9 +471,9 @@ int respool_racks_free(struct respool_racks *r, void *block)
 	done = held && take_in(r, rack, block);
 	if (!done)
 		error = respool_freelist_free(r->freelist, block, &empty);
-	if (empty)
-		respool_runs_settle(r->runs, empty);
 	if (!error) {
+		if (!done)
+			respool_runs_settle(r->runs, empty);
 		if (done)
 			rack->frees++;
 		else

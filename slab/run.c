@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Growth and return: a slab takes a run when its lists cannot serve a request
- * and gives a run back as soon as that is empty, but for one kept warm.
+ * Growth and return: a slab takes pages when its lists cannot serve a request.
+ * One run, the top one, becomes longer by just those for as long as the pages
+ * behind it are free; then another begins. Pages go back from the end of the
+ * top run, and with runs that are empty, but for some kept warm.
  */
 #include <linux/log2.h>
 #include <linux/minmax.h>
@@ -11,20 +13,26 @@
 #include "slab/run.h"
 
 /*
- * A new run is 1/64 of what the slab holds: few runs in a large slab, little
- * waste in a small one. On recorded workloads a larger share costs some per
- * cent of utilisation and a smaller one gains nothing. The share is rounded
- * down to a power of two, else each run would leave the page layer a remnant.
+ * What the top run grows by beyond what a request needs is this share of what
+ * the slab holds: hardly any waste, and fewer calls in a large slab.
  */
-#define RUN_SHARE	64
-#define RUN_MIN_PAGES	2
+#define GROWTH_SHARE	1024
+
+/* A run can go back only as a whole, so the top one ends at this length. */
 #define RUN_MAX_PAGES	(SZ_2M >> PAGE_SHIFT)
 
-/* An empty run of so many pages, or of what growth would take, may be kept warm. */
-#define WARM_PAGES	8
+/* Room behind a new run, in which it can grow: as much again as is held. */
+#define ROOM_MIN_PAGES	8
 
-/* A request of this many pages gets a run of its own, whole, as its one block. */
+/* Free pages kept at the end of the top run, or as an empty run: at most twice so many. */
+#define WARM_PAGES	4
+
+/*
+ * A request of this many bytes gets a run of its own, to go back as soon as it
+ * is freed, if that wastes no more than a share of it.
+ */
 #define LARGE_BYTES	(16 * PAGE_SIZE)
+#define LARGE_WASTE	64
 
 void respool_runs_init(struct respool_runs *runs, struct respool *pool,
 		       struct respool_freelist *freelist)
@@ -46,20 +54,35 @@ unsigned long respool_runs_pages(const struct respool_runs *runs, size_t size, s
 	return pages > max_pages(runs) ? 0 : pages;
 }
 
+static unsigned long held_pages(const struct respool_runs *runs)
+{
+	return runs->freelist->held_bytes >> PAGE_SHIFT;
+}
+
+static unsigned long pages_of(const struct respool_run *run)
+{
+	return run->bytes >> PAGE_SHIFT;
+}
+
 static unsigned long growth_pages(const struct respool_runs *runs)
 {
-	u64 share = (runs->freelist->held_bytes >> PAGE_SHIFT) / RUN_SHARE;
-
-	share = rounddown_pow_of_two(clamp_t(u64, share, RUN_MIN_PAGES, RUN_MAX_PAGES));
-	return min_t(unsigned long, share, max_pages(runs));
+	return clamp_t(unsigned long, held_pages(runs) / GROWTH_SHARE, 1, RUN_MAX_PAGES);
 }
+
+static unsigned long warm_pages(const struct respool_runs *runs)
+{
+	return max_t(unsigned long, growth_pages(runs), WARM_PAGES);
+}
+
+/* Return */
 
 /* Whether all that is held might be kept warm. */
 bool respool_runs_few(const struct respool_runs *runs)
 {
 	const struct respool_freelist *f = runs->freelist;
 
-	return f->runs <= 1 && f->held_bytes - f->retired_bytes <= WARM_PAGES << PAGE_SHIFT;
+	return f->runs <= 1 && held_pages(runs) - (f->retired_bytes >> PAGE_SHIFT) <=
+			       2 * warm_pages(runs);
 }
 
 bool respool_runs_warm_is_empty(const struct respool_runs *runs)
@@ -85,62 +108,178 @@ int respool_runs_return_warm(struct respool_runs *runs)
 	return respool_runs_warm_is_empty(runs) ? return_run(runs, runs->warm) : 0;
 }
 
-/*
- * @run has just lost its last live block. It is kept warm unless another one is,
- * and the warm one only while it is small beside what else is held.
- */
-int respool_runs_settle(struct respool_runs *runs, struct respool_run *run)
+/* Give back what is more than twice too much at the end of the top run. */
+static int trim_top(struct respool_runs *runs)
 {
-	int error = 0;
+	struct respool_run *top = runs->freelist->top;
+	unsigned long tail, keep = warm_pages(runs);
+	int error;
 
-	if (runs->warm != run && respool_runs_warm_is_empty(runs))
-		error = return_run(runs, run);
-	else
-		runs->warm = run;
-	if (!error && runs->warm->bytes >> PAGE_SHIFT >
-		      max_t(unsigned long, growth_pages(runs), WARM_PAGES))
-		error = return_run(runs, runs->warm);
+	if (!top)
+		return 0;
+	tail = respool_freelist_run_tail(runs->freelist, top) >> PAGE_SHIFT;
+	if (tail <= 2 * keep)
+		return 0;
+	error = respool_freelist_trim_run(runs->freelist, top, (tail - keep) << PAGE_SHIFT);
+	if (!error)
+		respool_resize_block(runs->pool, top, pages_of(top), GFP_NOWAIT);
 	return error;
 }
 
-static int take_run(struct respool_runs *runs, unsigned long pages)
+/* @run has just lost its last live block. Of two such runs one goes back, not the top one. */
+static int settle_empty(struct respool_runs *runs, struct respool_run *run)
 {
-	void *mem = respool_alloc_exact(runs->pool, pages, GFP_NOWAIT);
+	if (runs->warm != run && respool_runs_warm_is_empty(runs)) {
+		if (run == runs->freelist->top)
+			swap(run, runs->warm);
+		return return_run(runs, run);
+	}
+	runs->warm = run;
+	return pages_of(run) > 2 * warm_pages(runs) ? return_run(runs, run) : 0;
+}
+
+/*
+ * A block was freed, and @empty lost its last live block with it, if that is
+ * not NULL. Does a bounded number of steps.
+ */
+int respool_runs_settle(struct respool_runs *runs, struct respool_run *empty)
+{
+	int error = trim_top(runs);
+
+	return error || !empty ? error : settle_empty(runs, empty);
+}
+
+/* Growth */
+
+static int add_run(struct respool_runs *runs, void *mem, unsigned long pages)
+{
 	int error;
 
 	if (!mem)
 		return -ENOMEM;
 	error = respool_freelist_add_run(runs->freelist, mem, pages << PAGE_SHIFT);
-	if (error) {
+	if (error)
 		respool_free_block(runs->pool, mem);
-		return error;
-	}
-	runs->taken++;
-	runs->peak_bytes = max(runs->peak_bytes, runs->freelist->held_bytes);
-	return 0;
+	else
+		runs->taken++;
+	return error;
 }
 
-/*
- * Take a run and serve the request from it. The warm run goes first: it could
- * not serve, and a short pool may need its pages.
- */
-int respool_runs_grow(struct respool_runs *runs, size_t size, size_t align, void **ptr)
+/* Where the run can double what the slab holds, or anywhere. */
+static int start_top(struct respool_runs *runs, unsigned long pages)
 {
-	unsigned long least = respool_runs_pages(runs, size, align);
-	unsigned long pages = max(least, growth_pages(runs));
-	int error = respool_runs_return_warm(runs);
+	unsigned long room = clamp(roundup_pow_of_two(held_pages(runs) + 1),
+				   ROOM_MIN_PAGES, RUN_MAX_PAGES);
+	struct respool_request request = {
+		.nr_pages = pages,
+		.align = room << PAGE_SHIFT,
+	};
+	void *mem = NULL;
+	int error;
+
+	if (room <= max_pages(runs))
+		mem = respool_alloc_request(runs->pool, &request, GFP_NOWAIT);
+	if (!mem)
+		mem = respool_alloc_exact(runs->pool, pages, GFP_NOWAIT);
+	error = add_run(runs, mem, pages);
+	if (!error)
+		runs->freelist->top = mem;
+	return error;
+}
+
+static int extend_run(struct respool_runs *runs, struct respool_run *run, unsigned long pages)
+{
+	unsigned long old = pages_of(run);
+	int error = respool_resize_block(runs->pool, run, old + pages, GFP_NOWAIT);
 
 	if (error)
 		return error;
-	if (size >= LARGE_BYTES) {
-		pages = least;
+	error = respool_freelist_extend_run(runs->freelist, run, pages << PAGE_SHIFT);
+	if (error)
+		respool_resize_block(runs->pool, run, old, GFP_NOWAIT);
+	return error;
+}
+
+/* By what is missing for a block of @bytes, and more if there is. */
+static int extend_top(struct respool_runs *runs, size_t bytes)
+{
+	struct respool_run *top = runs->freelist->top;
+	unsigned long least, most;
+	size_t tail;
+	int error;
+
+	if (!top)
+		return -ENOSPC;
+	tail = respool_freelist_run_tail(runs->freelist, top);
+	least = PFN_UP(bytes - min(bytes, tail));
+	most = RUN_MAX_PAGES - min(RUN_MAX_PAGES, pages_of(top));
+	if (least > most)
+		return -ENOSPC;
+	error = extend_run(runs, top, clamp(growth_pages(runs), least, most));
+	if (error == -ENOSPC && growth_pages(runs) > least)
+		error = extend_run(runs, top, least);
+	return error;
+}
+
+/* Whether a request of @size bytes fills so many pages well enough to have them for itself. */
+static bool is_large(size_t size, unsigned long pages)
+{
+	return size >= LARGE_BYTES && (pages << PAGE_SHIFT) - size <= size / LARGE_WASTE;
+}
+
+/* Have the top run grow, or begin another, for a request that takes a run of @least pages. */
+static int grow_top(struct respool_runs *runs, size_t bytes, unsigned long least)
+{
+	int error = extend_top(runs, bytes);
+
+	if (error != -ENOSPC)
+		return error;
+	error = respool_runs_return_warm(runs);
+	return error ? error : start_top(runs, least);
+}
+
+/*
+ * Take pages and serve the request from them. An empty run goes first, unless
+ * it is the one that grows: it could not serve, and a short pool may need it.
+ */
+int respool_runs_grow(struct respool_runs *runs, size_t size, size_t align, void **ptr)
+{
+	size_t bytes = respool_freelist_run_bytes(size, align);
+	unsigned long least = PFN_UP(bytes);
+	int error = 0;
+
+	if (runs->warm != runs->freelist->top)
+		error = respool_runs_return_warm(runs);
+	if (error)
+		return error;
+	if (is_large(size, least)) {
+		error = add_run(runs, respool_alloc_exact(runs->pool, least, GFP_NOWAIT), least);
+		/* All of it, unless it has to be cut for alignment. */
 		if (align <= RESPOOL_BLOCK_ALIGN)
-			size = (pages << PAGE_SHIFT) - RESPOOL_RUN_OVERHEAD - RESPOOL_BLOCK_HEADER;
-	}
-	error = take_run(runs, pages);
-	while (error == -ENOMEM && pages > least) {
-		pages = max(pages / 4, least);
-		error = take_run(runs, pages);
+			size = (least << PAGE_SHIFT) - RESPOOL_RUN_OVERHEAD - RESPOOL_BLOCK_HEADER;
+	} else {
+		error = grow_top(runs, bytes - RESPOOL_RUN_OVERHEAD, least);
 	}
 	return error ? error : respool_freelist_alloc(runs->freelist, size, align, ptr);
+}
+
+/*
+ * Make the run of a block longer so that the block can hold @size bytes where
+ * it is: 0 if now it does, -ENOSPC if it cannot.
+ */
+int respool_runs_stretch(struct respool_runs *runs, void *ptr, size_t size)
+{
+	struct respool_run *run;
+	unsigned long pages;
+	size_t bytes;
+	int error;
+
+	error = respool_freelist_run_to_extend(runs->freelist, ptr, size, &run, &bytes);
+	if (error)
+		return error;
+	pages = PFN_UP(bytes);
+	if (run == runs->freelist->top && pages_of(run) + pages > RUN_MAX_PAGES)
+		return -ENOSPC;
+	error = extend_run(runs, run, pages);
+	return error ? error : respool_freelist_resize(runs->freelist, ptr, size);
 }

@@ -17,7 +17,6 @@
  * @warm: last run found empty, maybe in use again
  * @taken: runs taken from the page layer
  * @returned: runs given back
- * @peak_bytes: highest bytes held
  *
  * Invariant: at most one run in service is empty, and that is @warm.
  */
@@ -27,14 +26,14 @@ struct respool_runs {
 	struct respool_run *warm;
 	u64 taken;
 	u64 returned;
-	u64 peak_bytes;
 };
 
 void respool_runs_init(struct respool_runs *runs, struct respool *pool,
 		       struct respool_freelist *freelist);
 unsigned long respool_runs_pages(const struct respool_runs *runs, size_t size, size_t align);
 int respool_runs_grow(struct respool_runs *runs, size_t size, size_t align, void **ptr);
-int respool_runs_settle(struct respool_runs *runs, struct respool_run *run);
+int respool_runs_stretch(struct respool_runs *runs, void *ptr, size_t size);
+int respool_runs_settle(struct respool_runs *runs, struct respool_run *empty);
 bool respool_runs_few(const struct respool_runs *runs);
 bool respool_runs_warm_is_empty(const struct respool_runs *runs);
 int respool_runs_return_warm(struct respool_runs *runs);

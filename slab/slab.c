@@ -264,15 +264,15 @@ static noinline void *alloc_slow(struct respool_slab *slab, void *block, size_t 
  *	other flags have no meaning here
  *
  * The block is physically contiguous and aligned to 16 bytes. It takes 8 bytes
- * more than @size, rounded up to 16, and 32 at least; for a request of 16 pages
- * or more a run of its own may be taken, which it then fills. Without
- * __GFP_ZERO its contents are undefined.
+ * more than @size, rounded up to 16, and 32 at least; a request of 16 pages or
+ * more that nearly fills its pages may get a run of its own, which it then
+ * fills. Without __GFP_ZERO its contents are undefined.
  *
  * The work is bounded, whatever the slab's size and history: good fit over
- * two-level segregated lists (Masmano et al., "TLSF", 2004), and at most five
- * tries to take a run from the page layer. Only a call that meets damaged data
- * does more: it walks the slab to take the damaged runs out of service. So does
- * any call on a slab with another &enum respool_slab_fit.
+ * two-level segregated lists (Masmano et al., "TLSF", 2004), and at most four
+ * calls of the page layer to have a run grow or to begin another. Only a call
+ * that meets damaged data does more: it walks the slab to take the damaged runs
+ * out of service. So does any call on a slab with another &enum respool_slab_fit.
  *
  * Context: Any context except NMI. Takes the slab's lock, then the pool's, with
  * interrupts off. Never sleeps.
@@ -347,6 +347,8 @@ static int resize(struct respool_slab *slab, void *addr, size_t size, size_t *ol
 	error = respool_freelist_usable_size(&slab->freelist, addr, old);
 	if (!error)
 		error = respool_freelist_resize(&slab->freelist, addr, size);
+	if (error == -ENOSPC)
+		error = respool_runs_stretch(&slab->runs, addr, size);
 	if (!error) {
 		*new = usable_bytes(slab, addr);
 		slab->reallocs++;
@@ -409,9 +411,10 @@ static void *move_block(struct respool_slab *slab, void *addr, size_t size, size
  * @size: bytes it shall hold, at least 1; zero is refused, free has its own call
  * @gfp: with __GFP_ZERO, what the block gains over its old usable size is clear
  *
- * Shrinks in place and grows in place into a free neighbour; else the contents
- * move to a new block and the old one is freed. A block that moves is aligned
- * to 16 bytes, whatever it was before.
+ * Shrinks in place and grows in place into a free neighbour, or over the end of
+ * its run if the pages behind that are free; else the contents move to a new
+ * block and the old one is freed. A block that moves is aligned to 16 bytes,
+ * whatever it was before.
  *
  * Context: Any context except NMI. Takes the slab's lock, then the pool's, with
  * interrupts off; copies with neither held. Never sleeps.
@@ -620,7 +623,7 @@ void respool_slab_stats(struct respool_slab *slab, struct respool_slab_stats *st
 	stats->overhead_bytes = f->runs * RESPOOL_RUN_OVERHEAD +
 				f->live_blocks * RESPOOL_BLOCK_HEADER + f->retired_bytes;
 	stats->largest_free = respool_freelist_largest_free(f);
-	stats->peak_held_pages = slab->runs.peak_bytes >> PAGE_SHIFT;
+	stats->peak_held_pages = f->peak_held_bytes >> PAGE_SHIFT;
 	stats->peak_live_bytes = f->peak_live_bytes;
 	stats->allocations = slab->racks.allocations + sum.allocations;
 	stats->frees = slab->racks.frees + sum.frees;

@@ -193,6 +193,7 @@ struct respool_extent {
 /* Beyond the common calls: buddy/request.c */
 void *respool_alloc_request(struct respool *pool, const struct respool_request *request,
 			    gfp_t gfp);
+int respool_resize_block(struct respool *pool, void *addr, unsigned long nr_pages, gfp_t gfp);
 unsigned long respool_largest(struct respool *pool, const struct respool_request *request);
 void *respool_alloc_wait(struct respool *pool, unsigned long nr_pages, gfp_t gfp, long timeout);
 int respool_alloc_list(struct respool *pool, unsigned long nr_pages,

@@ -15,7 +15,7 @@
 #define MIN_POOL_ORDER	14	/* 64 MiB */
 #define MAX_POOL_ORDER	28	/* 1 TiB */
 
-enum call { ALLOC, ALLOC_EXACT, ALLOC_FIT, ALLOC_BATCH, FREE, FREE_BATCH, NR_CALLS };
+enum call { ALLOC, ALLOC_EXACT, ALLOC_FIT, ALLOC_BATCH, RESIZE, FREE, FREE_BATCH, NR_CALLS };
 
 struct episode {
 	struct choices *c;
@@ -116,6 +116,21 @@ static void batch(struct episode *e)
 	end(e, FREE_BATCH, bound_of_free_batch(&e->core, got));
 }
 
+/* Shorter, longer by a little, or as long as it can be. */
+static void resize(struct episode *e)
+{
+	unsigned long page, nr_pages = choose_pages(e);
+	struct respool_block was;
+
+	if (!e->nr_live)
+		return;
+	page = e->live[choose(e->c, e->nr_live)];
+	doing("resize of page %ld to %ld pages", page, nr_pages);
+	begin(e);
+	respool_buddy_resize(&e->core, page, nr_pages, &was);
+	end(e, RESIZE, bound_of_resize(&e->core));
+}
+
 static void free_one(struct episode *e, unsigned int i)
 {
 	struct respool_block block;
@@ -125,14 +140,14 @@ static void free_one(struct episode *e, unsigned int i)
 	e->live[i] = e->live[--e->nr_live];
 	begin(e);
 	expect_equal("free", respool_buddy_free(&e->core, page, RESPOOL_ANY_ORDER, &block), 0);
-	end(e, FREE, is_power_of_2(block.nr_pages) ? bound_of_block(&e->core) :
+	end(e, FREE, block.nr_pages == BIT(block.order) ? bound_of_block(&e->core) :
 						     bound_of_parts(&e->core));
 }
 
 static void do_step(struct episode *e)
 {
 	static void (* const step[])(struct episode *e) = {
-		alloc, alloc, alloc_exact, alloc_fit, batch,
+		alloc, alloc, alloc_exact, alloc_fit, resize, batch,
 	};
 
 	if (e->nr_live == MAX_LIVE || (e->nr_live && chance(e->c, 45)))
@@ -167,8 +182,8 @@ static void print_most(void)
 	enum call kind;
 
 	printf("# most work in a call, by log2 of the pool's pages\n");
-	printf("# %6s %7s %7s %7s %7s %7s %7s\n", "pages", "alloc", "exact", "fit", "batch", "free",
-	       "free-b.");
+	printf("# %6s %7s %7s %7s %7s %7s %7s %7s\n", "pages", "alloc", "exact", "fit", "batch",
+	       "resize", "free", "free-b.");
 	for (order = MIN_POOL_ORDER; order <= MAX_POOL_ORDER; order++) {
 		if (!most[order][ALLOC])
 			continue;

@@ -42,6 +42,17 @@ static inline unsigned long bound_of_parts(const struct respool_buddy *b)
 	return 6 * bound_of_block(b);
 }
 
+/*
+ * To make a block longer or shorter: its parts off the books and on again, and
+ * in between those of what it gains or gives back, each of which has to be found.
+ */
+static inline unsigned long bound_of_resize(const struct respool_buddy *b)
+{
+	unsigned int orders = b->max_order + 1;
+
+	return 3 * bound_of_parts(b) + 16 * orders * orders;
+}
+
 /* To allocate under conditions, without a scan and in more than the very range asked for. */
 static inline unsigned long bound_of_fit(const struct respool_buddy *b)
 {

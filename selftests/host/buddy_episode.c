@@ -637,12 +637,66 @@ static void change_mood(struct episode *e)
 	e->order_limit = choose(e->c, choose(e->c, e->twin.max_order + 1) + 1);
 }
 
+/* Resize */
+
+static int expected_resize(const struct buddy_twin *t, unsigned long page, unsigned long nr_pages)
+{
+	int expected = expected_free(t, page, RESPOOL_ANY_ORDER);
+	unsigned long i;
+
+	if (expected || !nr_pages)
+		return expected ?: -EINVAL;
+	if (nr_pages > t->nr_pages - page)
+		return -ENOSPC;
+	for (i = t->block[page].nr_pages; i < nr_pages; i++)
+		if (buddy_twin_kind(t, page + i) != RESPOOL_PAGE_FREE)
+			return -ENOSPC;
+	return 0;
+}
+
+static void accept_resize(struct episode *e, unsigned long page, unsigned long nr_pages)
+{
+	const struct twin_block was = e->twin.block[page];
+
+	buddy_twin_give(&e->twin, page);
+	take_block(e, page, nr_pages, RESPOOL_PAGE_ALLOCATED, was.tag);
+	if (nr_pages < was.nr_pages)
+		compare_block_pages(e, page + nr_pages, was.nr_pages - nr_pages);
+}
+
+/* Mostly of a live block, and by a little: else there is rarely room behind it. */
+static void resize(struct episode *e)
+{
+	unsigned long page = choose(e->c, e->twin.nr_pages + 2), nr_pages = choose_count(e);
+	struct respool_block was;
+	int expected, error;
+
+	if (e->twin.nr_live && !chance(e->c, 10)) {
+		page = choose_live(e);
+		if (chance(e->c, 50))
+			nr_pages = e->twin.block[page].nr_pages + choose(e->c, 5) - 2;
+	}
+	expected = expected_resize(&e->twin, page, nr_pages);
+	doing("resize of the block at page %ld to %ld pages", page, nr_pages);
+	remember(e);
+	error = respool_buddy_resize(&e->core, page, nr_pages, &was);
+	expect_bounded(e, bound_of_resize(&e->core));
+	expect_equal("resize", error, expected);
+	if (error) {
+		expect_unchanged(e);
+		return;
+	}
+	expect_equal("pages before", was.nr_pages, e->twin.block[page].nr_pages);
+	expect_equal("owner before", was.tag, e->twin.block[page].tag);
+	accept_resize(e, page, nr_pages);
+}
+
 /* One of the rarer steps: mistakes, looks, magazines, pages out of service. */
 static void do_rare_step(struct episode *e)
 {
 	static void (* const step[])(struct episode *e) = {
 		free_anything, free_anything, free_anything, find_anything, largest_fit,
-		alloc_batch, free_some_batch, pop, push, take_out, put_back, put_back,
+		resize, resize, resize, resize, alloc_batch, free_some_batch, pop, push, take_out, put_back, put_back,
 	};
 	u32 kind = choose(e->c, 16 * ARRAY_SIZE(step));
 

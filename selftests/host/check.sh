@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run the oracles, the bound, the sweep, the fuzzers and the mutants; TAP on standard output.
+# Run the oracles, the bounds, the sweep, the traces, the fuzzers and the mutants; TAP on standard output.
 #
 # usage: check.sh DIR STEPS SEED FUZZ_SECONDS
 #   DIR holds the programs; CLANG and HOST_CFLAGS built them.
@@ -54,14 +54,14 @@ oracle()
 	result $status "$1: $(steps_of "$1") random operations agree with the twin"
 }
 
-# In a hundredth of the steps, for such pools take their time to make.
+# bound CORE STEPS WHERE: in a part of the steps, for large pools take their time to make.
 bound()
 {
-	log=$dir/buddy_bound.log
-	timeout 1800 "$dir/buddy_bound" --steps $((steps / 100)) --seed "$seed" >"$log" 2>&1
+	log=$dir/$1_bound.log
+	timeout 1800 "$dir/$1_bound" --steps "$2" --seed "$seed" >"$log" 2>&1
 	status=$?
 	grep '^# ' "$log"
-	result $status "buddy: no call does more work than its bound, in pools of up to 1 TiB"
+	result $status "$1: no call does more work than its bound, $3"
 }
 
 sweep()
@@ -71,6 +71,17 @@ sweep()
 	status=$?
 	grep '^# ' "$log"
 	result $status "freelist: each damaged byte of its own is found or does no harm"
+}
+
+traces()
+{
+	log=$dir/traces.log
+	# shellcheck disable=SC2046,SC2086 # file names without blanks
+	timeout 600 "$dir/replay_traces" --fits good,best --goals traces.goals \
+		$(find ../traces ${TRACES_DIR:-} -name '*.rep.gz') >"$log" 2>&1
+	status=$?
+	grep '^# ' "$log"
+	result $status "slab: no trace takes more memory than it may, and all goes back"
 }
 
 fuzz()
@@ -127,13 +138,15 @@ mutants()
 	done <"mutants/$1"
 }
 
-plan=2
+plan=4
 for core in $cores; do
 	plan=$((plan + 2 + $(grep -c -v '^#' "mutants/$core")))
 done
 echo "1..$plan"
-bound
+bound buddy $((steps / 100)) "in pools of up to 1 TiB"
+bound freelist $((steps / 4)) "in heaps of up to 512 MiB"
 sweep
+traces
 for core in $cores; do
 	oracle "$core"
 	fuzz "$core"

@@ -481,6 +481,93 @@ static void remove_any_run(struct episode *e)
 		remove_run(e, &e->now.twin.run[choose(e->c, e->now.twin.nr_runs)]);
 }
 
+/* Longer and shorter runs */
+
+static u32 end_of(const struct twin_run *run)
+{
+	return run->start + run->cells;
+}
+
+static struct twin_run *choose_run(struct episode *e)
+{
+	return &e->now.twin.run[choose(e->c, e->now.twin.nr_runs)];
+}
+
+/* Free cells at the end of a run; its last cell is the end tag. */
+static u32 tail_of(const struct freelist_twin *t, const struct twin_run *run)
+{
+	u32 cell = end_of(run) - 1;
+
+	return t->cell[cell - 1] == CELL_FREE ? cell - freelist_twin_gap_start(t, cell - 1) : 0;
+}
+
+static void extend_run(struct episode *e, struct twin_run *twin, u32 cells)
+{
+	struct respool_run *run = freelist_twin_run_at(&e->now.twin, twin->start);
+	int expected = cells * CELL_BYTES < RESPOOL_BLOCK_MIN ? -EINVAL : 0, err;
+
+	doing("run at %ld longer by %ld cells", twin->start, cells);
+	if (!freelist_twin_room_for_run(&e->now.twin, end_of(twin), cells))
+		return;
+	remember(e);
+	err = respool_freelist_extend_run(&e->now.core, run, (size_t)cells * CELL_BYTES);
+	if (refused_for_damage(e, err))
+		return;
+	expect_equal("extend_run", err, expected);
+	if (err)
+		expect_unchanged(e);
+	else
+		freelist_twin_move_end(&e->now.twin, twin, twin->cells + cells);
+}
+
+static void choose_top(struct episode *e)
+{
+	const struct twin_run *run = choose_run(e);
+
+	if (e->damaged)
+		return;
+	e->now.core.top = freelist_twin_run_at(&e->now.twin, run->start);
+	e->now.twin.top_end = end_of(run) - 1;
+}
+
+static void extend_any_run(struct episode *e)
+{
+	if (!e->now.twin.nr_runs)
+		return;
+	extend_run(e, choose_run(e), choose(e->c, 1 + (e->now.twin.nr_cells >> choose(e->c, 8))));
+	if (chance(e->c, 50))
+		choose_top(e);
+}
+
+static void trim_any_run(struct episode *e)
+{
+	struct respool_run *run;
+	struct twin_run *twin;
+	u32 tail, cells;
+	int err;
+
+	if (!e->now.twin.nr_runs)
+		return;
+	twin = choose_run(e);
+	run = freelist_twin_run_at(&e->now.twin, twin->start);
+	tail = tail_of(&e->now.twin, twin);
+	cells = choose(e->c, tail + 3);
+	doing("run at %ld shorter by %ld cells", twin->start, cells);
+	remember(e);
+	if (!e->damaged)
+		expect_equal("tail", respool_freelist_run_tail(&e->now.core, run),
+			     tail * CELL_BYTES);
+	err = respool_freelist_trim_run(&e->now.core, run, (size_t)cells * CELL_BYTES);
+	if (refused_for_damage(e, err))
+		return;
+	expect_equal("trim_run", err,
+		     tail * CELL_BYTES < cells * CELL_BYTES + RESPOOL_BLOCK_MIN ? -EBUSY : 0);
+	if (err)
+		expect_unchanged(e);
+	else
+		freelist_twin_move_end(&e->now.twin, twin, twin->cells - cells);
+}
+
 /* Free */
 
 /* What a call should say of @ptr. The header of a block is not inside the block. */
@@ -614,6 +701,44 @@ static void accept_resize(struct episode *e, void *ptr, size_t size)
 		freelist_twin_fill(t, cell, old.pattern);
 }
 
+/* Whether the core can tell which run to extend for the block at @cell. */
+static struct twin_run *run_to_extend(struct episode *e, u32 cell)
+{
+	struct freelist_twin *t = &e->now.twin;
+	struct twin_run *run = freelist_twin_run_of(t, freelist_twin_payload(t, cell));
+	u32 end = cell + t->object[cell].cells;
+
+	if (end + freelist_twin_gap(t, end) != end_of(run) - 1)
+		return NULL;
+	return t->cell[cell - 1] == CELL_EDGE || t->top_end == end_of(run) - 1 ? run : NULL;
+}
+
+/* A block that cannot grow may once its run has become longer. */
+static void stretch(struct episode *e, void *ptr, size_t size)
+{
+	u32 cell = freelist_twin_cell(&e->now.twin, ptr);
+	struct twin_run *twin = run_to_extend(e, cell);
+	struct respool_run *run = NULL;
+	size_t bytes = 0;
+	int err;
+
+	doing("run to extend for byte %ld of the arena to have %ld",
+	      (u8 *)ptr - e->now.twin.arena, size);
+	remember(e);
+	err = respool_freelist_run_to_extend(&e->now.core, ptr, size, &run, &bytes);
+	if (refused_for_damage(e, err))
+		return;
+	expect_equal("run_to_extend", err, twin ? 0 : -ENOSPC);
+	if (!err && run != freelist_twin_run_at(&e->now.twin, twin->start))
+		differ("another run is to be extended");
+	if (err || e->damaged)
+		return;
+	expect_equal("bytes missing", bytes, bytes_for(size) - CELL_BYTES *
+		     (end_of(twin) - 1 - cell));
+	if (bytes >= RESPOOL_BLOCK_MIN)
+		extend_run(e, twin, bytes / CELL_BYTES);
+}
+
 /* 0, -ENOSPC, or another refusal. */
 static int try_resize(struct episode *e, void *ptr, size_t size)
 {
@@ -642,6 +767,9 @@ static void realloc_any(struct episode *e)
 	size_t size = choose_size(e);
 
 	if (try_resize(e, from, size) != -ENOSPC)
+		return;
+	stretch(e, from, size);
+	if (chance(e->c, 50) && try_resize(e, from, size) != -ENOSPC)
 		return;
 	to = try_alloc(e, size, CELL_BYTES);
 	if (!to)
@@ -689,7 +817,11 @@ static void do_call(struct episode *e, u32 kind)
 		add_any_run(e);
 	else if (kind < 40)
 		remove_any_run(e);
-	else if (kind < 48)
+	else if (kind < 42)
+		extend_any_run(e);
+	else if (kind < 44)
+		trim_any_run(e);
+	else if (kind < 52)
 		read_on(e);
 	else if (kind < 90 && e->now.twin.nr_live)
 		realloc_any(e);

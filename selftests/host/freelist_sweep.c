@@ -18,6 +18,7 @@
 
 #define RUN_BYTES	640
 #define RUN_SPACE	1024		/* from one to the next */
+#define LONGER_BYTES	256		/* by which a call makes a run longer or shorter */
 #define NR_RUNS		4
 #define SPARE_RUN	(NR_RUNS - 1)	/* memory that the heap gets only in a call */
 #define MAX_LIVE	64
@@ -44,10 +45,14 @@ struct heap {
 	struct respool_freelist f;
 	struct live live[MAX_LIVE];
 	u32 nr_live;
+	size_t run_bytes[NR_RUNS];
 	u8 memory[sizeof(arena)];
 };
 
-enum what { FREE, ALLOC, RESIZE, USABLE, VALIDATE, ADD_RUN, REMOVE_RUN, SALVAGE };
+enum what {
+	FREE, ALLOC, RESIZE, USABLE, STRETCH, VALIDATE, ADD_RUN, EXTEND_RUN, TRIM_RUN, REMOVE_RUN,
+	SALVAGE,
+};
 
 /* One call: of live block @nr or run @nr, or with @size and @align. */
 struct call {
@@ -75,8 +80,8 @@ static struct {
 static _Noreturn void __attribute__((format(printf, 1, 2))) fail(const char *fmt, ...)
 {
 	static const char *const names[] = {
-		"free", "alloc", "resize", "usable_size", "validate", "add_run", "remove_run",
-		"salvage",
+		"free", "alloc", "resize", "usable_size", "run_to_extend", "validate", "add_run",
+		"extend_run", "trim_run", "remove_run", "salvage",
 	};
 	const struct call *call = &sweep.call;
 	va_list args;
@@ -114,11 +119,12 @@ static void *run_at(u32 nr)
 static void expect_own_place(const u8 *ptr, size_t size)
 {
 	size_t in_run = (size_t)(ptr - arena) % RUN_SPACE;
+	u32 run = (u32)((size_t)(ptr - arena) / RUN_SPACE);
 	u32 i;
 
 	if (ptr < arena || ptr + size > arena + sizeof(arena) ||
 	    in_run < sizeof(struct respool_run) + RESPOOL_BLOCK_HEADER ||
-	    in_run + size > RUN_BYTES - RESPOOL_BLOCK_HEADER)
+	    in_run + size > now.run_bytes[run] - RESPOOL_BLOCK_HEADER)
 		fail("a block of %zu bytes is not in a run", size);
 	for (i = 0; i < now.nr_live; i++)
 		if (ptr < now.live[i].ptr + now.live[i].size + RESPOOL_BLOCK_HEADER &&
@@ -203,6 +209,35 @@ static int call_usable(const struct live *live)
 	return err;
 }
 
+static int call_stretch(const struct live *live, size_t size)
+{
+	struct respool_run *run;
+	size_t bytes = 0;
+	int err = respool_freelist_run_to_extend(&now.f, live->ptr, size, &run, &bytes);
+
+	if (!err && run != run_at((u32)((live->ptr - arena) / RUN_SPACE)))
+		fail("another run is to be extended");
+	if (!err && bytes > size)
+		fail("%zu bytes are missing for %zu", bytes, size);
+	return err;
+}
+
+static int call_extend(u32 nr)
+{
+	int err = respool_freelist_extend_run(&now.f, run_at(nr), LONGER_BYTES);
+
+	now.run_bytes[nr] += err ? 0 : LONGER_BYTES;
+	return err;
+}
+
+static int call_trim(u32 nr)
+{
+	int err = respool_freelist_trim_run(&now.f, run_at(nr), LONGER_BYTES);
+
+	now.run_bytes[nr] -= err ? 0 : LONGER_BYTES;
+	return err;
+}
+
 static int call_core(const struct call *call)
 {
 	const void *where;
@@ -216,6 +251,12 @@ static int call_core(const struct call *call)
 		return call_resize(now.live[call->nr], call->nr, call->size);
 	case USABLE:
 		return call_usable(&now.live[call->nr]);
+	case STRETCH:
+		return call_stretch(&now.live[call->nr], call->size);
+	case EXTEND_RUN:
+		return call_extend(call->nr);
+	case TRIM_RUN:
+		return call_trim(call->nr);
 	case VALIDATE:
 		return respool_freelist_validate(&now.f, &where) ? -EUCLEAN : 0;
 	case ADD_RUN:
@@ -270,6 +311,8 @@ static void build_heap(void)
 	u32 run, i;
 
 	now.nr_live = 0;
+	for (run = 0; run < NR_RUNS; run++)
+		now.run_bytes[run] = RUN_BYTES;
 	respool_freelist_init(&now.f, SECRET, sweep.search);
 	for (run = 0; run < 2; run++) {
 		if (respool_freelist_add_run(&now.f, run_at(run), RUN_BYTES))
@@ -286,6 +329,7 @@ static void build_heap(void)
 			fail("a free is refused");
 	if (respool_freelist_add_run(&now.f, run_at(2), RUN_BYTES))
 		fail("a run is refused");
+	now.f.top = run_at(1);
 	expect_contents();
 	expect_valid("to begin with");
 	save(&sound);
@@ -348,8 +392,11 @@ static void list_calls(void)
 
 	list_call(VALIDATE, 0);
 	list_call(SALVAGE, 0);
-	for (i = 0; i < NR_RUNS - 1; i++)
+	for (i = 0; i < NR_RUNS - 1; i++) {
+		list_call(EXTEND_RUN, i);
+		list_call(TRIM_RUN, i);
 		list_call(REMOVE_RUN, i);
+	}
 	list_call(ADD_RUN, SPARE_RUN);
 	for (i = 0; i < ARRAY_SIZE(sizes); i++)
 		for (j = 0; j < ARRAY_SIZE(aligns); j++)
@@ -357,6 +404,7 @@ static void list_calls(void)
 	for (i = 0; i < sound.nr_live; i++) {
 		list_call(FREE, i);
 		list_call(USABLE, i);
+		list_request(STRETCH, i, 700, 0);
 		list_request(RESIZE, i, 1, 0);
 		list_request(RESIZE, i, sound.live[i].size + 16, 0);
 		list_request(RESIZE, i, sound.live[i].size + 300, 0);
@@ -427,7 +475,7 @@ static void empty_heap(void)
 	for (i = 0; i < NR_RUNS; i++)
 		if (respool_freelist_holds(&now.f, run_at(i)) && make_simple_call(REMOVE_RUN, i))
 			fail("an empty run is refused");
-	if (now.f.held_bytes != retired || retired > RUN_BYTES)
+	if (now.f.held_bytes != retired || retired > RUN_SPACE)
 		fail("%lu bytes are held, %lu of them retired", (unsigned long)now.f.held_bytes,
 		     (unsigned long)retired);
 }

@@ -104,62 +104,86 @@ static u32 class_of_gap(u32 cells)
 	return cells < 32 ? cells : round_down(cells, 1U << (ilog2(cells) - 5));
 }
 
-struct class_of_gaps {
-	u32 class;	/* UINT_MAX for none */
-	u32 gaps;
-	u32 smallest;	/* of those that are large enough; UINT_MAX for none */
-};
-
 /* A class of so few gaps is looked at whole. */
 #define FEW	2
 
-/* Whether a search of the class must find its smallest sufficient gap. */
-static bool is_sure(const struct class_of_gaps *c)
+/* How many gaps there are of each class. */
+static void count_gaps(const struct freelist_twin *t, u8 *gaps_of)
 {
-	return c->gaps <= FEW && c->smallest != UINT_MAX;
-}
+	u32 c, gap;
+	u8 *gaps;
 
-static void count_gap(struct class_of_gaps *c, u32 gap, u32 cells)
-{
-	c->gaps++;
-	if (gap >= cells)
-		c->smallest = min(c->smallest, gap);
-}
-
-/* Of the request's class any, but the best of a few; else of the next class, likewise. */
-static void expect_good_fit(const struct freelist_twin *t, u32 cells, u32 found)
-{
-	struct class_of_gaps own = { class_of_gap(cells), 0, UINT_MAX };
-	struct class_of_gaps next = { UINT_MAX, 0, UINT_MAX };
-	const struct class_of_gaps *of = &next;
-	u32 c, gap, size;
-
+	memset(gaps_of, 0, t->nr_cells + 1);
 	for (c = 0; c < t->nr_cells; c += gap + 1) {
 		gap = freelist_twin_gap(t, c);
-		if (!gap || class_of_gap(gap) < own.class)
-			continue;
-		if (class_of_gap(gap) == own.class) {
-			count_gap(&own, gap, cells);
-			continue;
-		}
-		if (class_of_gap(gap) < next.class)
-			next = (struct class_of_gaps){ class_of_gap(gap), 0, UINT_MAX };
-		if (class_of_gap(gap) == next.class)
-			count_gap(&next, gap, cells);
+		gaps = &gaps_of[class_of_gap(gap)];
+		*gaps += *gaps <= FEW;
 	}
-	if (found == CELL_OUTSIDE) {
-		if (is_sure(&own) || next.gaps)
-			differ("good fit for %u cells finds nothing", cells);
-		return;
+}
+
+enum regret { WELCOME, TOP, LOSS };
+
+/* Two cells are the smallest block: one cell more would be lost. */
+static enum regret regret_of(const struct freelist_twin *t, u32 at, u32 gap, u32 cells)
+{
+	if (cells == 2 && gap == 3)
+		return LOSS;
+	return at + gap == t->top_end ? TOP : WELCOME;
+}
+
+struct choice {
+	u32 class;
+	u32 gap;
+	enum regret regret;
+	bool surely_seen;	/* by a search that comes to its class */
+};
+
+static struct choice choice_at(const struct freelist_twin *t, const u8 *gaps_of, u32 at, u32 cells)
+{
+	u32 gap = freelist_twin_gap(t, at), class = class_of_gap(gap);
+
+	return (struct choice){ class, gap, regret_of(t, at, gap, cells), gaps_of[class] <= FEW };
+}
+
+/* Whether a search that found @found has to have found @other instead. */
+static bool is_better(const struct choice *other, const struct choice *found, u32 own)
+{
+	if (other->regret == WELCOME && (other->surely_seen || other->class > own) &&
+	    (other->class < found->class || found->regret != WELCOME))
+		return true;
+	if (!other->surely_seen)
+		return false;
+	if (other->class == found->class && other->regret == found->regret)
+		return other->gap < found->gap;
+	return other->regret < found->regret &&
+	       (other->class == found->class || found->regret != WELCOME);
+}
+
+/*
+ * Of the request's class any, but the best of a few; else of the next class,
+ * likewise. Only if no class has anything better: the end of the top run, and
+ * if there is nothing else, what would lose a cell.
+ */
+static void expect_good_fit(const struct freelist_twin *t, u32 cells, u32 found)
+{
+	static u8 gaps_of[TWIN_MAX_CELLS + 1];
+	struct choice best = { UINT_MAX, UINT_MAX, LOSS + 1, false }, other;
+	u32 c, gap;
+
+	count_gaps(t, gaps_of);
+	if (found != CELL_OUTSIDE)
+		best = choice_at(t, gaps_of, found, cells);
+	if (best.gap < cells)
+		differ("good fit for %u cells finds %u", cells, best.gap);
+	for (c = 0; c < t->nr_cells; c += gap + 1) {
+		gap = freelist_twin_gap(t, c);
+		if (gap < cells)
+			continue;
+		other = choice_at(t, gaps_of, c, cells);
+		if (is_better(&other, &best, class_of_gap(cells)))
+			differ("good fit for %u cells finds %d and not %u", cells, (int)best.gap,
+			       other.gap);
 	}
-	size = freelist_twin_gap(t, found);
-	if (class_of_gap(size) == own.class)
-		of = &own;
-	else if (is_sure(&own))
-		differ("good fit for %u cells finds %u and not %u", cells, size, own.smallest);
-	if (class_of_gap(size) != of->class || size < cells ||
-	    (is_sure(of) && size != of->smallest))
-		differ("good fit for %u cells finds %u", cells, size);
 }
 
 /* The first sufficient gap from @from on, CELL_OUTSIDE if there is none. */
@@ -268,8 +292,27 @@ static u32 start_behind(const struct freelist_twin *t, const struct twin_run *ru
 	return 0;
 }
 
+void freelist_twin_move_end(struct freelist_twin *t, struct twin_run *run, u32 cells)
+{
+	u32 was = run->start + run->cells, end = run->start + cells;
+
+	if (t->top_end == was - 1)
+		t->top_end = end - 1;
+	set_cells(t, was - 1, max(was, end), CELL_FREE);
+	set_cells(t, min(was, end), max(was, end), CELL_OUTSIDE);
+	if (end > was)
+		set_cells(t, was, end, CELL_FREE);
+	set_cells(t, end - 1, end, CELL_EDGE);
+	t->held_cells += (long)end - (long)was;
+	run->cells = cells;
+	/* A block may begin where the run ended. */
+	t->stale[was - 1] = true;
+}
+
 void freelist_twin_remove_run(struct freelist_twin *t, struct twin_run *run)
 {
+	if (t->top_end == run->start + run->cells - 1)
+		t->top_end = 0;
 	if (t->rover >= run->start && t->rover < run->start + run->cells)
 		t->rover = start_behind(t, run);
 	set_cells(t, run->start, run->start + run->cells, CELL_OUTSIDE);

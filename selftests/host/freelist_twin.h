@@ -57,6 +57,7 @@ struct freelist_twin {
 	u64 held_cells;
 	u64 live_cells;
 	u64 free_cells;
+	u32 top_end;		/* cell of the top run's end tag, 0 for none */
 	u32 rover;		/* cell where next fit goes on, 0 for the lowest */
 };
 
@@ -73,6 +74,8 @@ struct respool_run *freelist_twin_run_at(const struct freelist_twin *t, u32 star
 struct twin_run *freelist_twin_run_of(struct freelist_twin *t, const void *addr);
 bool freelist_twin_room_for_run(const struct freelist_twin *t, u32 start, u32 cells);
 void freelist_twin_add_run(struct freelist_twin *t, u32 start, u32 cells);
+/* The run, whose end is free, gets longer or shorter. */
+void freelist_twin_move_end(struct freelist_twin *t, struct twin_run *run, u32 cells);
 void freelist_twin_remove_run(struct freelist_twin *t, struct twin_run *run);
 
 void freelist_twin_take(struct freelist_twin *t, const void *payload, size_t usable);

@@ -607,6 +607,92 @@ static void zero_is_what_was_asked_for(struct kunit *test)
 }
 
 /* Vouched for in error, so that it shows whether they are cleared. */
+/* A block of @nr_pages where there is room for 64. */
+static void *block_with_room(struct kunit *test, unsigned long nr_pages)
+{
+	void *block = REQUEST(test, .nr_pages = nr_pages, .align = 64 * PAGE_SIZE);
+
+	KUNIT_ASSERT_NOT_NULL(test, block);
+	return block;
+}
+
+static void block_grows_and_shrinks_where_it_is(struct kunit *test)
+{
+	static const unsigned long sizes[] = { 2, 3, 7, 8, 33, 64, 5, 4, 1 };
+	unsigned long held = stats(test)->allocated_pages;
+	void *block = block_with_room(test, 1);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		KUNIT_EXPECT_EQ(test, respool_resize_block(pool_of(test), block, sizes[i], 0), 0);
+		KUNIT_EXPECT_EQ(test, stats(test)->allocated_pages, held + sizes[i]);
+	}
+	free_it(test, block);
+}
+
+static void block_grows_over_free_pages_alone(struct kunit *test)
+{
+	void *block = block_with_room(test, 3), *behind;
+	phys_addr_t at = phys_of(test, block + 8 * PAGE_SIZE);
+	u64 failures;
+
+	behind = REQUEST(test, .nr_pages = 1, .first = at, .last = at + PAGE_SIZE - 1);
+	KUNIT_ASSERT_NOT_NULL(test, behind);
+	failures = stats(test)->failures;
+	KUNIT_EXPECT_EQ(test, respool_resize_block(pool_of(test), block, 9, 0), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, stats(test)->failures, failures);
+	KUNIT_EXPECT_EQ(test, respool_resize_block(pool_of(test), block, 8, 0), 0);
+	free_it(test, behind);
+	respool_drain(pool_of(test));
+	KUNIT_EXPECT_EQ(test, respool_resize_block(pool_of(test), block, 9, 0), 0);
+	KUNIT_EXPECT_EQ(test, respool_resize_block(pool_of(test), block, ULONG_MAX, 0), -ENOSPC);
+	free_it(test, block);
+}
+
+static void what_a_block_gains_is_cleared_if_asked_for(struct kunit *test)
+{
+	void *block = block_with_room(test, 8);
+
+	memset(block, 0xa5, 8 * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, respool_resize_block(pool_of(test), block, 2, 0), 0);
+	KUNIT_EXPECT_EQ(test, respool_resize_block(pool_of(test), block, 6, __GFP_ZERO), 0);
+	KUNIT_EXPECT_TRUE(test, is_filled_with(block, 0xa5, 2 * PAGE_SIZE));
+	KUNIT_EXPECT_TRUE(test, is_filled_with(block + 2 * PAGE_SIZE, 0, 4 * PAGE_SIZE));
+	free_it(test, block);
+}
+
+static void watermark_holds_for_a_block_that_grows(struct kunit *test)
+{
+	void *block = block_with_room(test, 1);
+	unsigned long nr_pages = stats(test)->free_pages;
+
+	KUNIT_ASSERT_EQ(test, respool_set_watermark(pool_of(test), nr_pages - 1), 0);
+	KUNIT_EXPECT_EQ(test, respool_resize_block(pool_of(test), block, 3, GFP_KERNEL), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, respool_resize_block(pool_of(test), block, 2, GFP_KERNEL), 0);
+	KUNIT_EXPECT_EQ(test, respool_resize_block(pool_of(test), block, 3, GFP_ATOMIC), 0);
+	free_it(test, block);
+}
+
+static void resize_of_what_is_no_block_is_refused(struct kunit *test)
+{
+	void *block = block_with_room(test, 4);
+
+	stats(test);
+	expect_bad_free(test, RESPOOL_INTERIOR,
+			respool_resize_block(pool_of(test), block + PAGE_SIZE, 4, 0), -EINVAL);
+	expect_bad_free(test, RESPOOL_INTERIOR,
+			respool_resize_block(pool_of(test), block + 8, 4, 0), -EINVAL);
+	expect_bad_free(test, RESPOOL_FOREIGN,
+			respool_resize_block(pool_of(test), test, 4, 0), -EFAULT);
+	expect_bad_free(test, RESPOOL_ZERO_SIZE,
+			respool_resize_block(pool_of(test), block, 0, 0), -EINVAL);
+	free_it(test, block);
+	respool_drain(pool_of(test));
+	stats(test);
+	expect_bad_free(test, RESPOOL_DOUBLE_FREE,
+			respool_resize_block(pool_of(test), block, 8, 0), -EALREADY);
+}
+
 static void pages_known_to_be_zero_are_not_cleared_again(struct kunit *test)
 {
 	struct respool_request ask = { .nr_pages = 8 };
@@ -941,6 +1027,11 @@ static struct kunit_case pages_test_cases[] = {
 	KUNIT_CASE_PARAM(scan_takes_the_lowest_or_the_highest_row, pool_gen_params),
 	KUNIT_CASE_PARAM(largest_is_a_block_or_with_scan_a_row, pool_gen_params),
 	KUNIT_CASE_PARAM(largest_of_an_empty_pool_is_all_of_it, pool_gen_params),
+	KUNIT_CASE_PARAM(block_grows_and_shrinks_where_it_is, pool_gen_params),
+	KUNIT_CASE_PARAM(block_grows_over_free_pages_alone, pool_gen_params),
+	KUNIT_CASE_PARAM(what_a_block_gains_is_cleared_if_asked_for, pool_gen_params),
+	KUNIT_CASE_PARAM(watermark_holds_for_a_block_that_grows, pool_gen_params),
+	KUNIT_CASE_PARAM(resize_of_what_is_no_block_is_refused, pool_gen_params),
 	KUNIT_CASE_PARAM(request_that_makes_no_sense_is_refused, pool_gen_params),
 	KUNIT_CASE_PARAM(request_that_can_never_be_served_is_refused, pool_gen_params),
 	KUNIT_CASE_PARAM(list_has_the_largest_blocks_first, pool_gen_params),
