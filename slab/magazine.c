@@ -25,10 +25,14 @@
 #define MAX_BLOCKS	31
 
 /* One magazine keeps no more than one block or this part of what the slab holds. */
-#define HELD_SHARE	256
+#define HELD_SHARE	512
 
 /* Blocks that go one way or the other under one hold of the slab's lock. */
 #define BATCH		8
+
+/* A CPU whose magazines keep more than this part of what the slab holds gives back: blocks. */
+#define CACHED_SHARE	64
+#define SHRINK		8
 
 /* Frees into a rack before somebody looks, at most. */
 #define MAX_FREES	64
@@ -48,7 +52,7 @@ static size_t next_bytes(size_t bytes)
 {
 	size_t step = RESPOOL_BLOCK_ALIGN;
 
-	while (32 * step + RESPOOL_BLOCK_ALIGN <= bytes)
+	while (64 * step + RESPOOL_BLOCK_ALIGN <= bytes)
 		step *= 2;
 	return bytes + step;
 }
@@ -330,19 +334,35 @@ static int grow_locked(struct respool_racks *r, size_t size, size_t align, void 
 	return error;
 }
 
-/* Before the slab grows, this CPU gives some of what it keeps back, large blocks first. */
+static u64 cached_bytes_in(struct respool_racks *r, struct respool_rack *rack)
+{
+	struct respool_slab_magazine *magazine;
+	unsigned int i;
+	u64 bytes = 0;
+
+	for_each_magazine(i, magazine, r, rack)
+		bytes += magazine->nr * magazine->bytes;
+	return bytes;
+}
+
+/*
+ * Before the slab grows, this CPU gives some of what it keeps back if that is
+ * much, large blocks first.
+ */
 static bool shrink_locked(struct respool_racks *r, struct respool_rack *rack)
 {
 	struct respool_slab_magazine *magazine;
-	unsigned int left = BATCH, i;
+	unsigned int left = SHRINK, i;
 
+	if (cached_bytes_in(r, rack) < r->freelist->held_bytes / CACHED_SHARE)
+		return false;
 	for_each_magazine(i, magazine, r, rack) {
 		if (magazine->nr)
 			left -= drain_locked(r, rack, magazine, left);
 		if (!left)
 			break;
 	}
-	return left < BATCH;
+	return left < SHRINK;
 }
 
 static int alloc_locked(struct respool_racks *r, size_t size, size_t align, void **block)

@@ -24,8 +24,12 @@
 /* Room behind a new run, in which it can grow: as much again as is held. */
 #define ROOM_MIN_PAGES	8
 
-/* Free pages kept at the end of the top run, or as an empty run: at most twice so many. */
+/*
+ * Free pages kept at the end of the top run, or as an empty run: at most twice so
+ * many, or twice this part of what is held.
+ */
 #define WARM_PAGES	4
+#define WARM_SHARE	16
 
 /*
  * A request of this many bytes gets a run of its own, to go back as soon as it
@@ -71,7 +75,7 @@ static unsigned long growth_pages(const struct respool_runs *runs)
 
 static unsigned long warm_pages(const struct respool_runs *runs)
 {
-	return max_t(unsigned long, growth_pages(runs), WARM_PAGES);
+	return max_t(unsigned long, held_pages(runs) / WARM_SHARE, WARM_PAGES);
 }
 
 /* Return */
