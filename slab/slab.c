@@ -264,15 +264,20 @@ static noinline void *alloc_slow(struct respool_slab *slab, void *block, size_t 
  *	other flags have no meaning here
  *
  * The block is physically contiguous and aligned to 16 bytes. It takes 8 bytes
- * more than @size, rounded up to 16, and 32 at least; a request of 16 pages or
- * more that nearly fills its pages may get a run of its own, which it then
- * fills. Without __GFP_ZERO its contents are undefined.
+ * more than @size, rounded up to 16, above 1024 bytes and up to a page to 1/32
+ * of a power of two, and 32 at least; a request of 16 pages or more that nearly
+ * fills its pages may get a run of its own, which it then fills. Without
+ * __GFP_ZERO its contents are undefined.
+ *
+ * Up to a page, a block comes out of this CPU's magazine of that size, if it has
+ * one, without a lock.
  *
  * The work is bounded, whatever the slab's size and history: good fit over
  * two-level segregated lists (Masmano et al., "TLSF", 2004), and at most four
- * calls of the page layer to have a run grow or to begin another. Only a call
- * that meets damaged data does more: it walks the slab to take the damaged runs
- * out of service. So does any call on a slab with another &enum respool_slab_fit.
+ * calls of the page layer to have a run grow or to begin another; before that
+ * this CPU's magazines may give back some blocks, and before it fails all CPUs'
+ * magazines give back what they have. Only a call that meets damaged data does
+ * more: it walks the slab to take the damaged runs out of service. So does any call on a slab with another &enum respool_slab_fit.
  *
  * Context: Any context except NMI. Takes the slab's lock, then the pool's, with
  * interrupts off. Never sleeps.
@@ -478,8 +483,11 @@ static noinline int free_slow(struct respool_slab *slab, void *addr, unsigned lo
  * @slab: slab the block is from
  * @addr: the block, or %NULL
  *
- * Merges with both neighbours at once (Knuth, TAOCP vol. 1, 2.5); a run that
- * becomes empty goes back to the page layer, unless it is kept warm. A mistake
+ * Up to a page the block goes into this CPU's magazine of its size, if there is
+ * room, without a lock. A block that does not, or leaves a magazine, merges with
+ * both neighbours at once (Knuth, TAOCP vol. 1, 2.5); a run that becomes empty
+ * goes back to the page layer, unless it is kept warm. The free after which
+ * nobody holds a block of the slab empties all magazines. A mistake
  * is refused, counted, logged once, and changes nothing; to tell which mistake
  * it is may take a walk over the slab's runs.
  *
