@@ -42,7 +42,7 @@
 #define RESPOOL_TEST_MAX_HANDLES	0x400000
 #define RESPOOL_TEST_MAX_SLABS		4
 #define RESPOOL_TEST_NR_ORDERS		33
-#define RESPOOL_TEST_NR_REFUSALS	10	/* enum respool_refusal */
+#define RESPOOL_TEST_NR_REFUSALS	12	/* enum respool_refusal */
 
 /**
  * struct respool_test_info - INFO: what a pool is.
@@ -81,13 +81,17 @@ enum respool_test_fit {
 
 /* Flags of a slab: those of struct respool_slab_options. */
 #define RESPOOL_TEST_SLAB_NO_MAGAZINES	0x1
-#define RESPOOL_TEST_SLAB_FLAGS		0x1
+#define RESPOOL_TEST_SLAB_REDZONE	0x2
+#define RESPOOL_TEST_SLAB_POISON	0x4
+#define RESPOOL_TEST_SLAB_STACKS	0x8
+#define RESPOOL_TEST_SLAB_QUARANTINE	0x10
+#define RESPOOL_TEST_SLAB_FLAGS		0x1f
 
 /**
  * struct respool_test_slab - SLAB_CREATE: a byte allocator on this file's pool.
  * @name: in: name of the slab
  * @fit: in: &enum respool_test_fit, passed on unchecked
- * @flags: in: RESPOOL_TEST_SLAB_NO_MAGAZINES, passed on unchecked
+ * @flags: in: RESPOOL_TEST_SLAB_NO_MAGAZINES, ..., passed on unchecked
  * @slab: out: its number, 0..RESPOOL_TEST_MAX_SLABS - 1
  * @__reserved: in: zero
  */
@@ -130,13 +134,19 @@ struct respool_test_slab {
  * @RESPOOL_TEST_RELEASE: respool_release_range(), likewise
  * @RESPOOL_TEST_RETIRE: respool_retire_page() of the one at @first
  * @RESPOOL_TEST_SET_WATERMARK: respool_set_watermark() to @size pages
+ * @RESPOOL_TEST_POKE: invert the bits of @seed, 0 < @seed < 256, in the byte at
+ *	@size from the start of a slab's block, as a signed number: it may be
+ *	anywhere in the pool
+ * @RESPOOL_TEST_LEAK: never free a slab's block; the handle stays in use. When
+ *	the file is closed, the page that the block starts in is freed after the
+ *	slab was destroyed, which gives the block's run back if that is its first
  * @RESPOOL_TEST_NR_OPS: number of operations
  *
  * Each that makes or moves a block sets @value to its physical address. EBADMSG
  * sets it to the offset of the first wrong byte (TRANSLATE: of its page).
  *
- * FREE_CLEARED of a block that is not zero and FREE_RACE are mistakes that
- * respool cannot refuse: they are only safe while nothing else uses the pool.
+ * FREE_CLEARED of a block that is not zero, FREE_RACE, POKE and LEAK are mistakes
+ * that respool cannot refuse: they are only safe while nothing else uses the pool.
  */
 enum respool_test_opcode {
 	RESPOOL_TEST_ALLOC_PAGES,
@@ -160,6 +170,8 @@ enum respool_test_opcode {
 	RESPOOL_TEST_RELEASE,
 	RESPOOL_TEST_RETIRE,
 	RESPOOL_TEST_SET_WATERMARK,
+	RESPOOL_TEST_POKE,
+	RESPOOL_TEST_LEAK,
 	RESPOOL_TEST_NR_OPS,
 };
 
@@ -180,7 +192,9 @@ enum respool_test_opcode {
 #define RESPOOL_TEST_TOP_DOWN	0x20
 #define RESPOOL_TEST_SCAN	0x40
 #define RESPOOL_TEST_UNKNOWN	0x80
-#define RESPOOL_TEST_FLAGS	0xff
+/* POKE: free the block first; the handle is gone. */
+#define RESPOOL_TEST_STALE	0x100
+#define RESPOOL_TEST_FLAGS	0x1ff
 
 /**
  * struct respool_test_op - OP: one operation, or an element of a BATCH.
@@ -188,11 +202,11 @@ enum respool_test_opcode {
  * @flags: in: RESPOOL_TEST_ZERO, _CHECK, ...
  * @handle: in: names the block
  * @slab: in: for ALLOC and ALLOC_ALIGNED; zero otherwise
- * @size: in: bytes, pages or order
+ * @size: in: bytes, pages, order or offset
  * @align: in: for ALLOC_ALIGNED and requests, or milliseconds; zero otherwise
  * @first: in: for requests and ranges, a physical address; zero otherwise
  * @last: in: for requests, likewise, inclusive; zero otherwise
- * @seed: in: pattern to fill or verify
+ * @seed: in: pattern to fill or verify, or bits to invert
  * @value: out: see &enum respool_test_opcode
  * @error: out: 0 or a negative errno; OP returns it, too
  * @ns: out: nanoseconds the call into respool took
@@ -274,6 +288,8 @@ struct respool_test_slab_stats {
 	__u64 live_bytes;
 	__u64 cached_blocks;
 	__u64 cached_bytes;
+	__u64 quarantined_blocks;
+	__u64 quarantined_bytes;
 	__u64 free_blocks;
 	__u64 free_bytes;
 	__u64 overhead_bytes;

@@ -48,6 +48,16 @@ static inline bool kernel_reserved_region(void)
 		TH_LOG("cannot load pools=%s: %s", __pools, strerror(-__error)); \
 } while (0)
 
+/* The kernel's log from now on. */
+static inline int log_open(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd >= 0)
+		lseek(fd, 0, SEEK_END);
+	return fd;
+}
+
 #define EXPECT_VALID(fd, target) do {						\
 	char __why[120];							\
 										\

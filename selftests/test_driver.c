@@ -43,6 +43,7 @@ enum block_state {
 	BLOCK_NONE,	/* the handle is free */
 	BLOCK_BUSY,	/* one call owns the block and every field below */
 	BLOCK_LIVE,
+	BLOCK_LEAKED,	/* until the file is closed */
 };
 
 enum block_kind {
@@ -600,6 +601,52 @@ static int run_look(struct test_file *file, struct respool_test_op *op)
 	return error;
 }
 
+/*
+ * Write where nobody may. The block's address is still known after it was freed.
+ */
+static int poke_block(struct test_file *file, const struct block *block, u64 offset, u8 bits)
+{
+	u8 *byte = block->addr + offset;
+
+	if (!respool_contains(file->pool, byte))
+		return -EINVAL;
+	WRITE_ONCE(*byte, READ_ONCE(*byte) ^ bits);
+	return 0;
+}
+
+static int run_poke(struct test_file *file, struct respool_test_op *op)
+{
+	struct block *block = claim_block(file, op->handle, BLOCK_LIVE);
+	enum block_state to = BLOCK_LIVE;
+	int error = -EINVAL;
+
+	if (IS_ERR(block))
+		return PTR_ERR(block);
+	if (block->kind != BLOCK_BYTES || !op->seed || op->seed > U8_MAX)
+		goto out;
+	error = op->flags & RESPOOL_TEST_STALE ? free_block(file, block) : 0;
+	if (error)
+		goto out;
+	if (op->flags & RESPOOL_TEST_STALE)
+		to = BLOCK_NONE;
+	error = poke_block(file, block, op->size, op->seed);
+out:
+	release_block(block, to);
+	return error;
+}
+
+static int run_leak(struct test_file *file, struct respool_test_op *op)
+{
+	struct block *block = claim_block(file, op->handle, BLOCK_LIVE);
+	bool can_leak;
+
+	if (IS_ERR(block))
+		return PTR_ERR(block);
+	can_leak = block->kind == BLOCK_BYTES;
+	release_block(block, can_leak ? BLOCK_LEAKED : BLOCK_LIVE);
+	return can_leak ? 0 : -EINVAL;
+}
+
 #define FLAGS_CALL	(RESPOOL_TEST_IN_IRQ | RESPOOL_TEST_IRQS_OFF)
 #define FLAGS_WAIT	(RESPOOL_TEST_ZERO | RESPOOL_TEST_CHECK | RESPOOL_TEST_ATOMIC)
 #define FLAGS_ALLOC	(FLAGS_WAIT | FLAGS_CALL)
@@ -640,6 +687,8 @@ static const struct op_info {
 	[RESPOOL_TEST_RELEASE]	     = { run_pool, 0, ULONG_MAX, 0, 0, PHYS_ADDR_MAX },
 	[RESPOOL_TEST_RETIRE]	     = { run_pool, 0, 0, 0, 0, PHYS_ADDR_MAX },
 	[RESPOOL_TEST_SET_WATERMARK] = { run_pool, 0, ULONG_MAX },
+	[RESPOOL_TEST_POKE]	     = { run_poke, RESPOOL_TEST_STALE, U64_MAX },
+	[RESPOOL_TEST_LEAK]	     = { run_leak },
 };
 
 static bool op_valid(const struct op_info *info, const struct respool_test_op *op)
@@ -892,6 +941,8 @@ static void copy_slab_stats(struct respool_test_slab_stats *to,
 	to->live_bytes = from->live_bytes;
 	to->cached_blocks = from->cached_blocks;
 	to->cached_bytes = from->cached_bytes;
+	to->quarantined_blocks = from->quarantined_blocks;
+	to->quarantined_bytes = from->quarantined_bytes;
 	to->free_blocks = from->free_blocks;
 	to->free_bytes = from->free_bytes;
 	to->overhead_bytes = from->overhead_bytes;
@@ -1511,6 +1562,12 @@ static int test_open(struct inode *inode, struct file *filp)
 	return 0;
 }
 
+/* The pages of what was leaked, if the block is in the first page of its run. */
+static void free_leaked(struct test_file *file, const struct block *block)
+{
+	respool_free_block(file->pool, (void *)round_down((unsigned long)block->addr, PAGE_SIZE));
+}
+
 static int test_release(struct inode *inode, struct file *filp)
 {
 	struct test_file *file = filp->private_data;
@@ -1524,6 +1581,9 @@ static int test_release(struct inode *inode, struct file *filp)
 	for (i = 0; i < RESPOOL_TEST_MAX_SLABS; i++)
 		if (file->slab[i])
 			respool_slab_destroy(file->slab[i]);
+	for (i = 0; i < file->nr_blocks; i++)
+		if (atomic_read(&file->blocks[i].state) == BLOCK_LEAKED)
+			free_leaked(file, &file->blocks[i]);
 	if (file->pool)
 		respool_put(file->pool);
 	kvfree(file->blocks);
@@ -1557,13 +1617,17 @@ static int __init test_init(void)
 	BUILD_BUG_ON((int)RESPOOL_TEST_NEXT_FIT != (int)RESPOOL_NEXT_FIT);
 	BUILD_BUG_ON((int)RESPOOL_TEST_BEST_FIT != (int)RESPOOL_BEST_FIT);
 	BUILD_BUG_ON(RESPOOL_TEST_SLAB_NO_MAGAZINES != RESPOOL_SLAB_NO_MAGAZINES);
+	BUILD_BUG_ON(RESPOOL_TEST_SLAB_REDZONE != RESPOOL_SLAB_REDZONE);
+	BUILD_BUG_ON(RESPOOL_TEST_SLAB_POISON != RESPOOL_SLAB_POISON);
+	BUILD_BUG_ON(RESPOOL_TEST_SLAB_STACKS != RESPOOL_SLAB_STACKS);
+	BUILD_BUG_ON(RESPOOL_TEST_SLAB_QUARANTINE != RESPOOL_SLAB_QUARANTINE);
 	BUILD_BUG_ON(sizeof(struct respool_test_info) != 48);
 	BUILD_BUG_ON(sizeof(struct respool_test_open) != 40);
 	BUILD_BUG_ON(sizeof(struct respool_test_slab) != 48);
 	BUILD_BUG_ON(sizeof(struct respool_test_op) != 72);
 	BUILD_BUG_ON(sizeof(struct respool_test_batch) != 32);
-	BUILD_BUG_ON(sizeof(struct respool_test_pool_stats) != 1520);
-	BUILD_BUG_ON(sizeof(struct respool_test_slab_stats) != 264);
+	BUILD_BUG_ON(sizeof(struct respool_test_pool_stats) != 1536);
+	BUILD_BUG_ON(sizeof(struct respool_test_slab_stats) != 296);
 	BUILD_BUG_ON(sizeof(struct respool_test_validate) != 128);
 	BUILD_BUG_ON(sizeof(struct respool_test_misuse) != 32);
 	BUILD_BUG_ON(sizeof(struct respool_test_drain) != 8);

@@ -179,6 +179,16 @@ static __always_inline bool is_free_block(const struct respool_freelist *f, cons
 	return is_in_runs(f, b) && is_intact(f, b) && !is_used(b);
 }
 
+/*
+ * The link from @from, or a list's head, to @to is no good: @to is what is
+ * damaged, unless the link leads out of all runs.
+ */
+static int damaged_link(struct respool_freelist *f, const struct respool_header *from,
+			const struct respool_header *to)
+{
+	return damaged(f, from && !is_in_runs(f, to) ? from : to);
+}
+
 /* Size classes. */
 
 static __always_inline unsigned int class_of(size_t bytes)
@@ -639,16 +649,17 @@ static size_t regret(const struct respool_freelist *f, const struct respool_head
 static __always_inline int best_of_class(struct respool_freelist *f, unsigned int class, size_t bytes,
 			 struct respool_header **best, size_t *least)
 {
-	struct respool_header *b = f->class[class].first;
+	struct respool_header *b = f->class[class].first, *from = NULL;
 	unsigned int looks;
 
 	for (looks = 0; b && looks < FIT_LOOKS && *least; looks++) {
 		if (!is_free_block(f, b))
-			return damaged(f, b);
+			return damaged_link(f, from, b);
 		if (bytes_of(b) >= bytes && (!*best || regret(f, b, bytes) < *least)) {
 			*best = b;
 			*least = regret(f, b, bytes);
 		}
+		from = b;
 		b = link_at(f, &b->next);
 	}
 	return 0;
@@ -685,7 +696,7 @@ static int lowest_best_of_class(struct respool_freelist *f, unsigned int class, 
 	/* Back links that match make the list a simple chain: no cycle. */
 	for (b = f->class[class].first; b; prev = b, b = link_at(f, &b->next)) {
 		if (!is_free_block(f, b) || link_at(f, &b->prev) != prev)
-			return damaged(f, b);
+			return damaged_link(f, prev, b);
 		if (bytes_of(b) < bytes)
 			continue;
 		if (!*best || bytes_of(b) < bytes_of(*best) ||
@@ -1612,6 +1623,69 @@ size_t respool_freelist_look(const struct respool_freelist *f, struct respool_cu
 			continue;
 		enter_run(f, c, run_is_intact(f, c->run) ? c->run->next : NULL);
 		break;
+	}
+	return nr;
+}
+
+/* The run that covers an address, from both ends of the list: damage may cut it. */
+static const struct respool_run *run_around(const struct respool_freelist *f, const void *addr)
+{
+	const struct respool_run *run;
+
+	for (run = f->first_run; run && run_is_intact(f, run); run = run->next)
+		if (run_covers(run, addr))
+			return run;
+	for (run = run ? f->last_run : NULL; run && run_is_intact(f, run); run = run->prev)
+		if (run_covers(run, addr))
+			return run;
+	return NULL;
+}
+
+/*
+ * The header behind @b, %NULL behind the end tag. Behind a damaged one, whose
+ * size is not known, that is the next thing that looks like a header.
+ */
+static const struct respool_header *step(const struct respool_freelist *f,
+					 const struct respool_run *run,
+					 const struct respool_header *b)
+{
+	const struct respool_header *end = end_tag(run);
+
+	if (b == end)
+		return NULL;
+	if (is_intact(f, b) && bytes_of(b) && (uintptr_t)after(b) <= (uintptr_t)end)
+		return after(b);
+	do {
+		b = forward(b, RESPOOL_BLOCK_ALIGN);
+	} while (b != end && !is_intact(f, b));
+	return b;
+}
+
+/**
+ * respool_freelist_around() - Look at the blocks around a place.
+ * @f: free list, with damage or without
+ * @where: any address
+ * @rows: where to describe the block that @where is in, in front of it no more
+ *	than RESPOOL_AROUND_BEFORE, and behind it what there is room for
+ * @nr_rows: how many at most, more than RESPOOL_AROUND_BEFORE
+ *
+ * To be asked before respool_freelist_salvage() forgets what was where. Walks
+ * the runs, and the blocks of one run up to @where.
+ *
+ * Return: rows described, 0 if @where is in no run that can be told.
+ */
+size_t respool_freelist_around(const struct respool_freelist *f, const void *where,
+			       struct respool_block_row *rows, size_t nr_rows)
+{
+	const struct respool_run *run = run_around(f, where);
+	const struct respool_header *b, *next;
+	size_t nr = 0;
+
+	for (b = run ? first_block(run) : NULL; b && nr < nr_rows; b = next) {
+		next = step(f, run, b);
+		if (nr == RESPOOL_AROUND_BEFORE && next && (uintptr_t)next <= (uintptr_t)where)
+			memmove(rows, rows + 1, --nr * sizeof(*rows));
+		describe_block(f, b, &rows[nr++]);
 	}
 	return nr;
 }

@@ -188,8 +188,8 @@ static void release_racks(struct respool_racks *r, unsigned int end)
 	preempt_enable();
 }
 
-/* All of them, with preemption off from then on; or none. */
-static bool take_racks(struct respool_racks *r)
+/* Hold all of them, with preemption off from then on; or none, false. */
+bool respool_racks_try_hold(struct respool_racks *r)
 {
 	unsigned int cpu;
 
@@ -207,7 +207,7 @@ static bool take_racks(struct respool_racks *r)
 void respool_racks_hold(struct respool_racks *r)
 {
 	might_sleep();
-	take_racks(r);
+	respool_racks_try_hold(r);
 }
 
 void respool_racks_release(struct respool_racks *r)
@@ -588,33 +588,13 @@ static void purge(struct respool_racks *r, struct respool_rack *rack,
 	magazine->nr = left;
 }
 
-/*
- * If damage was met and nobody did yet, take the runs it is in out of service.
- * Where a rack cannot be waited for, that is left to a later call.
- */
-void respool_racks_mend(struct respool_racks *r, struct respool_loss *loss)
+/* The same for all: racks and the slab's lock are held. */
+void respool_racks_purge(struct respool_racks *r)
 {
-	struct respool_freelist *f = r->freelist;
 	struct respool_slab_magazine *magazine;
 	unsigned int cpu, i;
-	unsigned long flags;
-	u64 runs, bytes;
 
-	loss->where = NULL;
-	if (!take_racks(r))
-		return;
-	raw_spin_lock_irqsave(r->lock, flags);
-	runs = f->retired_runs;
-	bytes = f->retired_bytes;
-	if (f->damage) {
-		loss->where = f->damage;
-		respool_freelist_salvage(f);
-		for_each_possible_cpu(cpu)
-			for_each_magazine(i, magazine, r, rack_of(r, cpu))
-				purge(r, rack_of(r, cpu), magazine);
-	}
-	loss->runs = f->retired_runs - runs;
-	loss->bytes = f->retired_bytes - bytes;
-	raw_spin_unlock_irqrestore(r->lock, flags);
-	release_racks(r, nr_cpu_ids);
+	for_each_possible_cpu(cpu)
+		for_each_magazine(i, magazine, r, rack_of(r, cpu))
+			purge(r, rack_of(r, cpu), magazine);
 }

@@ -188,20 +188,6 @@ u64 respool_racks_drain(struct respool_racks *r);
 void respool_racks_drain_cpu(struct respool_racks *r, unsigned int cpu);
 
 /**
- * struct respool_loss - What damage cost.
- * @where: where it was met, %NULL if there was none
- * @runs: runs that went out of service
- * @bytes: their bytes
- */
-struct respool_loss {
-	const void *where;
-	u64 runs;
-	u64 bytes;
-};
-
-void respool_racks_mend(struct respool_racks *r, struct respool_loss *loss);
-
-/**
  * struct respool_racks_sum - All racks together.
  * @cached_blocks: blocks in magazines
  * @cached_bytes: usable bytes of those
@@ -215,8 +201,10 @@ struct respool_racks_sum {
 	u64 frees;
 };
 
+bool respool_racks_try_hold(struct respool_racks *r);
 void respool_racks_hold(struct respool_racks *r);
 void respool_racks_release(struct respool_racks *r);
+void respool_racks_purge(struct respool_racks *r);
 void respool_racks_count(struct respool_racks *r, struct respool_racks_sum *sum);
 
 #endif /* RESPOOL_SLAB_MAGAZINE_H */

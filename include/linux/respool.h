@@ -50,6 +50,9 @@ struct respool_slab;
  * @RESPOOL_BAD_ALIGN: alignment that is not a power of two
  * @RESPOOL_OVERFLOW: request whose size does not fit in the arithmetic
  * @RESPOOL_CORRUPT: the allocator's data was overwritten
+ * @RESPOOL_REDZONE: block of a slab with debugging written to beyond its end;
+ *	the call that finds out goes on
+ * @RESPOOL_POISON: such a block written to after it was freed; likewise
  * @RESPOOL_NR_REFUSALS: number of kinds
  */
 enum respool_refusal {
@@ -63,6 +66,8 @@ enum respool_refusal {
 	RESPOOL_BAD_ALIGN,
 	RESPOOL_OVERFLOW,
 	RESPOOL_CORRUPT,
+	RESPOOL_REDZONE,
+	RESPOOL_POISON,
 	RESPOOL_NR_REFUSALS,
 };
 
@@ -225,15 +230,18 @@ int respool_validate(struct respool *pool, char *why, size_t len);
  * @empty_runs: runs without a live block, kept warm (0 or 1)
  * @live_blocks: blocks handed out
  * @live_bytes: usable bytes of those blocks, which is what
- *	respool_usable_size() says of each, not what was asked for
+ *	respool_usable_size() says of each, not what was asked for; in a slab
+ *	with debugging, that and what debugging takes
  * @cached_blocks: free blocks in per-CPU magazines
  * @cached_bytes: usable bytes of those blocks
+ * @quarantined_blocks: freed blocks that wait in the quarantine
+ * @quarantined_bytes: their bytes, counted like @live_bytes
  * @free_blocks: free blocks in all runs
  * @free_bytes: bytes of those blocks, their headers included
  * @overhead_bytes: run headers, end tags and the headers of live and cached
  *	blocks, and runs out of service;
- *	@held_pages * PAGE_SIZE == @live_bytes + @cached_bytes + @free_bytes +
- *	@overhead_bytes
+ *	@held_pages * PAGE_SIZE == @live_bytes + @cached_bytes +
+ *	@quarantined_bytes + @free_bytes + @overhead_bytes
  * @largest_free: usable bytes of the largest free block
  * @peak_held_pages: highest @held_pages since create
  * @peak_live_bytes: highest @live_bytes + @cached_bytes since create
@@ -257,6 +265,8 @@ struct respool_slab_stats {
 	u64 live_bytes;
 	u64 cached_blocks;
 	u64 cached_bytes;
+	u64 quarantined_blocks;
+	u64 quarantined_bytes;
 	u64 free_blocks;
 	u64 free_bytes;
 	u64 overhead_bytes;
@@ -296,11 +306,17 @@ enum respool_slab_fit {
 
 /* struct respool_slab_options.flags */
 #define RESPOOL_SLAB_NO_MAGAZINES	0x1	/* no per-CPU magazines in front of the slab */
+#define RESPOOL_SLAB_REDZONE		0x2	/* find writes beyond the end of a block */
+#define RESPOOL_SLAB_POISON		0x4	/* fill blocks that are handed out or freed */
+#define RESPOOL_SLAB_STACKS		0x8	/* remember who allocated and freed a block */
+#define RESPOOL_SLAB_QUARANTINE		0x10	/* find writes to freed blocks; means poison */
 
 /**
  * struct respool_slab_options - How a slab is to work.
  * @fit: &enum respool_slab_fit
- * @flags: RESPOOL_SLAB_NO_MAGAZINES
+ * @flags: RESPOOL_SLAB_NO_MAGAZINES and, for debugging, RESPOOL_SLAB_REDZONE,
+ *	_POISON, _STACKS, _QUARANTINE; the module parameter debug= adds to them.
+ *	A slab with any of the latter has no magazines.
  *
  * All zero are the defaults.
  */
