@@ -14,7 +14,7 @@
 
 const char *const client_refusal_names[RESPOOL_TEST_NR_REFUSALS] = {
 	"double_free", "interior", "wrong_order", "foreign", "wrong_slab",
-	"zero_size", "too_large", "bad_align", "overflow", "corrupt",
+	"zero_size", "too_large", "bad_align", "overflow", "corrupt", "bad_flags",
 };
 
 static int module_path(const char *module, char path[PATH_MAX])

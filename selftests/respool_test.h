@@ -42,7 +42,7 @@
 #define RESPOOL_TEST_MAX_HANDLES	0x400000
 #define RESPOOL_TEST_MAX_SLABS		4
 #define RESPOOL_TEST_NR_ORDERS		33
-#define RESPOOL_TEST_NR_REFUSALS	10	/* enum respool_refusal */
+#define RESPOOL_TEST_NR_REFUSALS	11	/* enum respool_refusal */
 
 /**
  * struct respool_test_info - INFO: what a pool is.

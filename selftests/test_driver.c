@@ -1560,8 +1560,8 @@ static int __init test_init(void)
 	BUILD_BUG_ON(sizeof(struct respool_test_slab) != 48);
 	BUILD_BUG_ON(sizeof(struct respool_test_op) != 72);
 	BUILD_BUG_ON(sizeof(struct respool_test_batch) != 32);
-	BUILD_BUG_ON(sizeof(struct respool_test_pool_stats) != 1520);
-	BUILD_BUG_ON(sizeof(struct respool_test_slab_stats) != 248);
+	BUILD_BUG_ON(sizeof(struct respool_test_pool_stats) != 1528);
+	BUILD_BUG_ON(sizeof(struct respool_test_slab_stats) != 256);
 	BUILD_BUG_ON(sizeof(struct respool_test_validate) != 128);
 	BUILD_BUG_ON(sizeof(struct respool_test_misuse) != 32);
 	BUILD_BUG_ON(sizeof(struct respool_test_drain) != 8);

@@ -50,6 +50,7 @@ struct respool_slab;
  * @RESPOOL_BAD_ALIGN: alignment that is not a power of two
  * @RESPOOL_OVERFLOW: request whose size does not fit in the arithmetic
  * @RESPOOL_CORRUPT: the allocator's data was overwritten
+ * @RESPOOL_BAD_FLAGS: request with flags that contradict what is asked
  * @RESPOOL_NR_REFUSALS: number of kinds
  */
 enum respool_refusal {
@@ -63,6 +64,7 @@ enum respool_refusal {
 	RESPOOL_BAD_ALIGN,
 	RESPOOL_OVERFLOW,
 	RESPOOL_CORRUPT,
+	RESPOOL_BAD_FLAGS,
 	RESPOOL_NR_REFUSALS,
 };
 
