@@ -15,6 +15,7 @@
 
 #include "buddy/debugfs.h"
 #include "buddy/pool.h"
+#include "slab/cache.h"
 
 static char *pools = "main:64M";
 module_param(pools, charp, 0444);
@@ -242,6 +243,7 @@ static int create_pools(void)
 
 static int cpu_dead(unsigned int cpu)
 {
+	respool_caches_drain_cpu(cpu);
 	respool_pools_drain_cpu(cpu);
 	return 0;
 }
