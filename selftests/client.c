@@ -121,6 +121,14 @@ int client_slab(int fd, const char *name)
 	return client_slab_with(fd, name, 0, 0);
 }
 
+int client_cache(int fd, const char *name, __u64 size, __u64 align, __u32 flags)
+{
+	struct respool_test_cache arg = { .size = size, .align = align, .flags = flags };
+
+	snprintf(arg.name, sizeof(arg.name), "%s", name);
+	return client_ioctl(fd, RESPOOL_TEST_IOC_CACHE_CREATE, &arg) ?: (int)arg.cache;
+}
+
 int client_validate(int fd, unsigned int target, char why[120])
 {
 	struct respool_test_validate arg = { .target = target };
