@@ -15,6 +15,7 @@
 
 #include "buddy/debugfs.h"
 #include "buddy/pool.h"
+#include "slab/cache.h"
 #include "slab/debug.h"
 #include "slab/slab.h"
 
@@ -250,6 +251,7 @@ static int create_pools(void)
 static int cpu_dead(unsigned int cpu)
 {
 	respool_slabs_drain_cpu(cpu);
+	respool_caches_drain_cpu(cpu);
 	respool_pools_drain_cpu(cpu);
 	return 0;
 }

@@ -32,6 +32,7 @@ const char *const respool_refusal_names[RESPOOL_NR_REFUSALS] = {
 	[RESPOOL_CORRUPT]	= "corrupt",
 	[RESPOOL_REDZONE]	= "redzone",
 	[RESPOOL_POISON]	= "poison",
+	[RESPOOL_BAD_FLAGS]	= "bad_flags",
 };
 
 /* Which mistake the errno of a refused free names; see linux/respool.h. */
