@@ -26,7 +26,7 @@ do {									\
 	(b) = was;							\
 } while (0)
 
-typedef unsigned int gfp_t;
+#define gfp_t			unsigned int
 
 struct respool;
 
