@@ -8,7 +8,7 @@
 #define RESPOOL_HEAP_H
 
 #include "buddy/buddy.h"
-#include "slab/run.h"
+#include "slab/magazine.h"
 
 /**
  * struct respool - A pool of one client.
@@ -30,10 +30,13 @@ struct heap {
 	struct respool pool;
 	struct respool_freelist freelist;
 	struct respool_runs runs;
+	struct respool_racks racks;
+	raw_spinlock_t lock;
 };
 
-/* False if there is no memory. */
-bool heap_init(struct heap *h, unsigned long nr_pages, enum respool_search search);
+/* With a rack of @magazines or without. False if there is no memory. */
+bool heap_init(struct heap *h, unsigned long nr_pages, enum respool_search search,
+	       bool magazines);
 void heap_exit(struct heap *h);
 
 /* 0 or a negative errno, as the calls of the core. */
