@@ -239,8 +239,8 @@ int main(int argc, char **argv)
 		} else if (opt == 'n') {
 			with_magazines = false;
 		} else {
-			fprintf(stderr, "usage: %s [--fits NAME,...] [--no-magazines] [--goals FILE] TRACE...\n",
-				argv[0]);
+			fprintf(stderr, "usage: %s [--fits NAME,...] [--no-magazines] "
+				"[--goals FILE] TRACE...\n", argv[0]);
 			return 2;
 		}
 	}
