@@ -22,6 +22,9 @@
 #define POOL_PAGES	(1UL << 17)	/* 512 MiB, of which a trace touches little */
 #define GOAL_PERCENT	80.0
 
+static const char usage[] =
+	"usage: replay_traces [--fits NAME,...] [--no-magazines] [--goals FILE] TRACE...\n";
+
 static const char *const fit_names[] = {
 	[RESPOOL_SEARCH_GOOD]	= "good",
 	[RESPOOL_SEARCH_FIRST]	= "first",
@@ -239,8 +242,7 @@ int main(int argc, char **argv)
 		} else if (opt == 'n') {
 			with_magazines = false;
 		} else {
-			fprintf(stderr, "usage: %s [--fits NAME,...] [--no-magazines] "
-				"[--goals FILE] TRACE...\n", argv[0]);
+			fputs(usage, stderr);
 			return 2;
 		}
 	}
