@@ -121,14 +121,16 @@ int heap_free(struct heap *h, void *ptr)
 int heap_realloc(struct heap *h, void *ptr, size_t size, void **to)
 {
 	int error = respool_freelist_resize(&h->freelist, ptr, size);
+	void *moved;
 
 	if (error == -ENOSPC)
 		error = respool_runs_stretch(&h->runs, ptr, size);
 	*to = ptr;
-	if (error == -ENOSPC) {
-		error = heap_alloc(h, size, RESPOOL_BLOCK_ALIGN, to);
-		if (!error)
-			error = heap_free(h, ptr);
-	}
-	return error;
+	if (error != -ENOSPC)
+		return error;
+	error = heap_alloc(h, size, RESPOOL_BLOCK_ALIGN, &moved);
+	if (error)
+		return error;
+	*to = moved;
+	return heap_free(h, ptr);
 }

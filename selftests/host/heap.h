@@ -43,7 +43,7 @@ void heap_exit(struct heap *h);
 int heap_alloc(struct heap *h, size_t size, size_t align, void **ptr);
 int heap_free(struct heap *h, void *ptr);
 
-/* Sets @to to where the block is now; its contents stay behind where it was. */
+/* Sets @to to where the block is now; if that is elsewhere, its contents are not. */
 int heap_realloc(struct heap *h, void *ptr, size_t size, void **to);
 
 #endif /* RESPOOL_HEAP_H */
