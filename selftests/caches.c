@@ -788,15 +788,6 @@ TEST_F(caches, only_urgent_requests_have_pages_below_the_watermark)
 
 /* Damage */
 
-static int log_open(void)
-{
-	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-
-	if (fd >= 0)
-		lseek(fd, 0, SEEK_END);
-	return fd;
-}
-
 /* Lines of the kernel's log from now on that have both words in them. */
 static unsigned int log_count(int fd, const char *word, const char *other)
 {

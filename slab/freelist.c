@@ -627,6 +627,12 @@ size_t respool_freelist_run_bytes(size_t size, size_t align)
 	return block_bytes(size, align, &need, &span) ? 0 : span + RESPOOL_RUN_OVERHEAD;
 }
 
+/* Whether a rest is too short to be a block, and much beside the @bytes that are taken. */
+static bool is_loss(size_t rest, size_t bytes)
+{
+	return rest && rest < RESPOOL_BLOCK_MIN && rest >= bytes / 2;
+}
+
 /*
  * How unwelcome it is to take @bytes from @b: as what is left over is long, but
  * for two cases. The free block at the end of the top run can still grow, and
@@ -638,7 +644,7 @@ static size_t regret(const struct respool_freelist *f, const struct respool_head
 {
 	size_t rest = bytes_of(b) - bytes;
 
-	if (rest && rest < RESPOOL_BLOCK_MIN && rest >= bytes / 2)
+	if (is_loss(rest, bytes))
 		return REGRET_LOSS;
 	if (f->top && after(b) == end_tag(f->top))
 		return REGRET_TOP;
@@ -892,7 +898,10 @@ static unsigned int carve(struct respool_freelist *f, struct respool_header *b, 
 	u32 flags = flags_of(b) | TAG_CACHED;
 	unsigned int got = 0;
 
-	for (; got + 1 < nr && room >= 2 * need; room -= need, b = forward(b, need)) {
+	nr = min_t(size_t, nr, room / need);
+	if (nr > 1 && is_loss(room - nr * need, need))
+		nr--;
+	for (; got + 1 < nr; room -= need, b = forward(b, need)) {
 		make_live(f, b, need, flags);
 		flags = TAG_PREV_USED | TAG_CACHED;
 		blocks[got++] = &b->next;

@@ -30,9 +30,13 @@
 /* Blocks that go one way or the other under one hold of the slab's lock. */
 #define BATCH		8
 
-/* A CPU whose magazines keep more than this part of what the slab holds gives back: blocks. */
-#define CACHED_SHARE	64
+/*
+ * A CPU whose magazines keep more than this part of what the slab holds gives
+ * back before that grows: so many blocks at a time, and so many times.
+ */
+#define CACHED_SHARE	1024
 #define SHRINK		8
+#define SHRINK_TRIES	4
 
 /* Frees into a rack before somebody looks, at most. */
 #define MAX_FREES	64
@@ -365,10 +369,15 @@ static bool shrink_locked(struct respool_racks *r, struct respool_rack *rack)
 	return left < SHRINK;
 }
 
-static int alloc_locked(struct respool_racks *r, size_t size, size_t align, void **block)
+/* From the free list, with what this CPU's @rack gives back if need be; NULL gives nothing. */
+static int alloc_locked(struct respool_racks *r, struct respool_rack *rack, size_t size,
+			size_t align, void **block)
 {
 	int error = respool_freelist_alloc(r->freelist, size, align, block);
+	unsigned int tries = rack ? SHRINK_TRIES : 0;
 
+	while (error == -ENOMEM && tries-- && shrink_locked(r, rack))
+		error = respool_freelist_alloc(r->freelist, size, align, block);
 	if (error == -ENOMEM)
 		error = grow_locked(r, size, align, block);
 	if (!error)
@@ -411,9 +420,8 @@ static int serve_locked(struct respool_racks *r, struct respool_rack *rack,
 		return pop_locked(r, rack, magazine, block);
 	if (r->freelist->damage)
 		return -EUCLEAN;
-	if (shrink_locked(r, rack) && fill_locked(r, rack, magazine))
-		return pop_locked(r, rack, magazine, block);
-	return alloc_locked(r, magazine->bytes - RESPOOL_BLOCK_HEADER, RESPOOL_BLOCK_ALIGN, block);
+	return alloc_locked(r, rack, magazine->bytes - RESPOOL_BLOCK_HEADER, RESPOOL_BLOCK_ALIGN,
+			    block);
 }
 
 /* Calls */
@@ -446,7 +454,7 @@ int respool_racks_alloc(struct respool_racks *r, size_t size, size_t align, void
 	if (held && magazine->size)
 		error = serve_locked(r, rack, magazine, block);
 	else
-		error = alloc_locked(r, size, align, block);
+		error = alloc_locked(r, held ? rack : NULL, size, align, block);
 	raw_spin_unlock_irqrestore(r->lock, flags);
 	if (held)
 		respool_rack_unlock(rack);

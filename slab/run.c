@@ -133,13 +133,19 @@ static int trim_top(struct respool_runs *runs)
 /* @run has just lost its last live block. Of two such runs one goes back, not the top one. */
 static int settle_empty(struct respool_runs *runs, struct respool_run *run)
 {
+	int error = 0;
+
 	if (runs->warm != run && respool_runs_warm_is_empty(runs)) {
 		if (run == runs->freelist->top)
 			swap(run, runs->warm);
-		return return_run(runs, run);
+		error = return_run(runs, run);
+		run = runs->warm;
 	}
 	runs->warm = run;
-	return pages_of(run) > 2 * warm_pages(runs) ? return_run(runs, run) : 0;
+	/* Less may be kept than before, now that less is held. */
+	if (!error && pages_of(run) > 2 * warm_pages(runs))
+		error = return_run(runs, run);
+	return error;
 }
 
 /*
