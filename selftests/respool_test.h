@@ -172,7 +172,7 @@ enum respool_test_opcode {
 #define RESPOOL_TEST_CHECK	0x2
 /* Make the call in interrupt context, on another CPU if there is one. */
 #define RESPOOL_TEST_IN_IRQ	0x4
-/* Make the call with interrupts off. */
+/* Make the call with interrupts off and a raw spinlock held. */
 #define RESPOOL_TEST_IRQS_OFF	0x8
 /* Ask with GFP_ATOMIC; calls in interrupt context always do. */
 #define RESPOOL_TEST_ATOMIC	0x10

@@ -35,6 +35,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
+#include <linux/spinlock.h>
 #include <linux/uaccess.h>
 
 #include "respool_test.h"
@@ -281,13 +282,16 @@ static void call_in_irq(struct call *call)
 	put_cpu();
 }
 
+/* Under a raw spinlock: there, lockdep minds what may not be taken on PREEMPT_RT. */
 static void call_with_irqs_off(struct call *call)
 {
+	raw_spinlock_t lock;
 	unsigned long flags;
 
-	local_irq_save(flags);
+	raw_spin_lock_init(&lock);
+	raw_spin_lock_irqsave(&lock, flags);
 	call_respool(call);
-	local_irq_restore(flags);
+	raw_spin_unlock_irqrestore(&lock, flags);
 }
 
 static gfp_t gfp_of(u32 flags)
