@@ -1281,7 +1281,7 @@ static void churn_alloc(struct churner *churner, struct churn_slot *slot)
 		churner->failures++;
 		return;
 	}
-	churner->allocations++;
+	WRITE_ONCE(churner->allocations, churner->allocations + 1);
 	if (!respool_has_memory(churn->pool))
 		return;
 	slot->mark = prandom_u32_state(&churner->random);
@@ -1355,6 +1355,17 @@ static void churn_start(struct churner *churner, enum hrtimer_mode mode)
 	hrtimer_start(&churner->timer, churn_period(churner->churn), mode);
 }
 
+/* Interrupts that take longer than their period may keep softirqs out for a while. */
+static bool churn_everywhere(const struct churn *churn)
+{
+	u32 flags = churn->arg->flags;
+
+	return (!(flags & RESPOOL_TEST_CHURN_HARDIRQ) ||
+		READ_ONCE(churn->churner[CHURN_HARDIRQ].allocations)) &&
+	       (!(flags & RESPOOL_TEST_CHURN_SOFTIRQ) ||
+		READ_ONCE(churn->churner[CHURN_SOFTIRQ].allocations));
+}
+
 static void churn_for_a_while(struct churn *churn)
 {
 	struct churner *hardirq = &churn->churner[CHURN_HARDIRQ];
@@ -1369,7 +1380,8 @@ static void churn_for_a_while(struct churn *churn)
 	do {
 		churn_in_task(churn);
 		cond_resched();
-	} while (ktime_before(ktime_get(), end) && !signal_pending(current));
+	} while ((ktime_before(ktime_get(), end) || !churn_everywhere(churn)) &&
+		 !signal_pending(current));
 	if (flags & RESPOOL_TEST_CHURN_HARDIRQ)
 		hrtimer_cancel(&hardirq->timer);
 	if (flags & RESPOOL_TEST_CHURN_SOFTIRQ)
