@@ -1328,7 +1328,8 @@ static enum hrtimer_restart churn_tick(struct hrtimer *timer)
 		churner->nested++;
 	for (i = 0; i < CHURN_BURST; i++)
 		churn_once(churner);
-	hrtimer_forward_now(timer, churn_period(churn));
+	/* From now on, not from when it was due: the task has to have its share. */
+	hrtimer_set_expires(timer, ktime_add(hrtimer_cb_get_time(timer), churn_period(churn)));
 	return HRTIMER_RESTART;
 }
 
