@@ -29,6 +29,7 @@ extern __thread unsigned long lock_holds;	/* by this thread so far */
 	__atomic_compare_exchange_n(p, old, new, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)
 
 #define smp_store_release(p, v)		__atomic_store_n(p, v, __ATOMIC_RELEASE)
+#define data_race(expr)			(expr)
 
 #define preempt_disable()		do { } while (0)
 #define preempt_enable()		do { } while (0)
