@@ -228,7 +228,7 @@ enum respool_test_opcode {
 #define RESPOOL_TEST_CHECK	0x2
 /* Make the call in interrupt context, on another CPU if there is one. */
 #define RESPOOL_TEST_IN_IRQ	0x4
-/* Make the call with interrupts off. */
+/* Make the call with interrupts off and a raw spinlock held. */
 #define RESPOOL_TEST_IRQS_OFF	0x8
 /* Ask with GFP_ATOMIC; calls in interrupt context always do. */
 #define RESPOOL_TEST_ATOMIC	0x10
@@ -528,8 +528,8 @@ struct respool_test_many {
 /**
  * struct respool_test_churn - CHURN: allocate and free for a while.
  * @flags: in: RESPOOL_TEST_CHURN_HARDIRQ, _SOFTIRQ, _IRQS_OFF, _OBJECTS
- * @ms: in: how long, at most 60000
- * @period_us: in: time between interrupts, at least 20
+ * @ms: in: how long at least, at most 60000; everybody gets at least one block
+ * @period_us: in: time from one interrupt to the next, at least 20
  * @max_order: in: blocks of orders 0..@max_order, at most 10
  * @seed: in: of what is random
  * @task_allocations: out: blocks the task was given

@@ -14,9 +14,9 @@
 #include "kselftest_harness.h"
 #include "client.h"
 
-/* A guest without hardware virtualisation is slow. */
+/* A guest without hardware virtualisation is slow, one that checks every access slower. */
 #undef TEST_TIMEOUT_DEFAULT
-#define TEST_TIMEOUT_DEFAULT	300
+#define TEST_TIMEOUT_DEFAULT	900
 
 /* Where the guest's kernel was told to leave 64 MiB alone. */
 #define RESERVED_BY_BOOT	"memmap=64M$0x10000000"

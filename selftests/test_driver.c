@@ -38,6 +38,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
+#include <linux/spinlock.h>
 #include <linux/uaccess.h>
 
 #include "respool_test.h"
@@ -315,13 +316,16 @@ static void call_in_irq(struct call *call)
 	put_cpu();
 }
 
+/* Under a raw spinlock: there, lockdep minds what may not be taken on PREEMPT_RT. */
 static void call_with_irqs_off(struct call *call)
 {
+	raw_spinlock_t lock;
 	unsigned long flags;
 
-	local_irq_save(flags);
+	raw_spin_lock_init(&lock);
+	raw_spin_lock_irqsave(&lock, flags);
 	call_respool(call);
-	local_irq_restore(flags);
+	raw_spin_unlock_irqrestore(&lock, flags);
 }
 
 static gfp_t gfp_of(u32 flags)
@@ -1617,7 +1621,7 @@ static void churn_alloc(struct churner *churner, struct churn_slot *slot)
 		churner->failures++;
 		return;
 	}
-	churner->allocations++;
+	WRITE_ONCE(churner->allocations, churner->allocations + 1);
 	if (!respool_has_memory(churn->pool))
 		return;
 	slot->mark = prandom_u32_state(&churner->random);
@@ -1668,7 +1672,8 @@ static enum hrtimer_restart churn_tick(struct hrtimer *timer)
 		churner->nested++;
 	for (i = 0; i < CHURN_BURST; i++)
 		churn_once(churner);
-	hrtimer_forward_now(timer, churn_period(churn));
+	/* From now on, not from when it was due: the task has to have its share. */
+	hrtimer_set_expires(timer, ktime_add(hrtimer_cb_get_time(timer), churn_period(churn)));
 	return HRTIMER_RESTART;
 }
 
@@ -1695,6 +1700,17 @@ static void churn_start(struct churner *churner, enum hrtimer_mode mode)
 	hrtimer_start(&churner->timer, churn_period(churner->churn), mode);
 }
 
+/* Interrupts that take longer than their period may keep softirqs out for a while. */
+static bool churn_everywhere(const struct churn *churn)
+{
+	u32 flags = churn->arg->flags;
+
+	return (!(flags & RESPOOL_TEST_CHURN_HARDIRQ) ||
+		READ_ONCE(churn->churner[CHURN_HARDIRQ].allocations)) &&
+	       (!(flags & RESPOOL_TEST_CHURN_SOFTIRQ) ||
+		READ_ONCE(churn->churner[CHURN_SOFTIRQ].allocations));
+}
+
 static void churn_for_a_while(struct churn *churn)
 {
 	struct churner *hardirq = &churn->churner[CHURN_HARDIRQ];
@@ -1709,7 +1725,8 @@ static void churn_for_a_while(struct churn *churn)
 	do {
 		churn_in_task(churn);
 		cond_resched();
-	} while (ktime_before(ktime_get(), end) && !signal_pending(current));
+	} while ((ktime_before(ktime_get(), end) || !churn_everywhere(churn)) &&
+		 !signal_pending(current));
 	if (flags & RESPOOL_TEST_CHURN_HARDIRQ)
 		hrtimer_cancel(&hardirq->timer);
 	if (flags & RESPOOL_TEST_CHURN_SOFTIRQ)
