@@ -101,6 +101,13 @@ static void expect_valid(const struct episode *e)
 		       (const u8 *)where - e->now.twin.arena);
 }
 
+static enum respool_block_kind kind_of(const struct freelist_twin *t, u32 cell)
+{
+	if (t->cell[cell] == CELL_FREE)
+		return RESPOOL_BLOCK_FREE;
+	return t->object[cell].cached ? RESPOOL_BLOCK_CACHED : RESPOOL_BLOCK_USED;
+}
+
 static u32 block_cells(const struct freelist_twin *t, u32 cell)
 {
 	return t->cell[cell] == CELL_FREE ? freelist_twin_gap(t, cell) : t->object[cell].cells;
@@ -119,8 +126,7 @@ static void compare_row(const struct episode *e, const struct respool_block_row 
 		expect_equal("kind", row->kind, RESPOOL_BLOCK_END);
 		return;
 	}
-	expect_equal("kind", row->kind,
-		     what == CELL_FREE ? RESPOOL_BLOCK_FREE : RESPOOL_BLOCK_USED);
+	expect_equal("kind", row->kind, kind_of(t, cell));
 	if (what == CELL_FREE ? before == CELL_FREE : what != cell)
 		differ("cell %u is inside a block", cell);
 	expect_equal("bytes", row->bytes, block_cells(t, cell) * CELL_BYTES);
@@ -200,7 +206,7 @@ static void note_shown(struct episode *e, const struct respool_block_row *row)
 {
 	struct twin_object *object = &e->now.twin.object[row_cell(&e->now.twin, row)];
 
-	if (row->kind != RESPOOL_BLOCK_USED)
+	if (row->kind != RESPOOL_BLOCK_USED && row->kind != RESPOOL_BLOCK_CACHED)
 		return;
 	if (object->shown)
 		differ("the block at cell %u is shown twice", row_cell(&e->now.twin, row));
@@ -584,6 +590,8 @@ static int expected_of(struct freelist_twin *t, const void *ptr)
 
 		return is_header ? -EINVAL : -EALREADY;
 	}
+	if (t->cell[cell] < CELL_OUTSIDE && t->object[t->cell[cell]].cached)
+		return ptr == respool_header_of(freelist_twin_payload(t, t->cell[cell])) ? -EINVAL : -EALREADY;
 	return t->cell[cell] == freelist_twin_cell(t, ptr) && !((uintptr_t)ptr % CELL_BYTES) ?
 	       0 : -EINVAL;
 }
@@ -639,11 +647,25 @@ static void free_any(struct episode *e, void *ptr)
 		remove_run(e, run);
 }
 
-static void *choose_live(struct episode *e)
+static u32 count_blocks(const struct freelist_twin *t, bool cached)
+{
+	return cached ? t->nr_cached : t->nr_live - t->nr_cached;
+}
+
+/* A block in somebody's hands or a cached one, of which there must be one. */
+static u32 choose_of(struct episode *e, bool cached)
 {
 	const struct freelist_twin *t = &e->now.twin;
+	u32 i = choose(e->c, t->nr_live);
 
-	return freelist_twin_payload(t, t->live[choose(e->c, t->nr_live)]);
+	while (t->object[t->live[i]].cached != cached)
+		i = (i + 1) % t->nr_live;
+	return t->live[i];
+}
+
+static void *choose_live(struct episode *e)
+{
+	return freelist_twin_payload(&e->now.twin, choose_of(e, false));
 }
 
 /* An address in or between the runs, often one in or near a live block. */
@@ -792,6 +814,192 @@ static void resize_anything(struct episode *e)
 	accepted(e, "resize", ptr, respool_freelist_resize(&e->now.core, ptr, 1));
 }
 
+/* Blocks on their way to a magazine and back */
+
+/* The first cell of any block of @run, live or free. */
+static u32 choose_block(struct episode *e, const struct twin_run *run)
+{
+	const struct freelist_twin *t = &e->now.twin;
+	u32 first = run->start + sizeof(struct respool_run) / CELL_BYTES;
+	u32 cell = first + choose(e->c, run->start + run->cells - 1 - first);
+
+	if (t->cell[cell] != CELL_FREE)
+		return t->cell[cell];
+	while (t->cell[cell - 1] == CELL_FREE)
+		cell--;
+	return cell;
+}
+
+/* A block that was taken; it begins where a search had to find it, or @at. */
+static void accept_taken(struct episode *e, void *ptr, size_t bytes, u32 at)
+{
+	struct freelist_twin *t = &e->now.twin;
+	u32 cell = freelist_twin_cell(t, ptr);
+	size_t usable = respool_block_bytes(ptr) - RESPOOL_BLOCK_HEADER;
+
+	if (at != CELL_OUTSIDE) {
+		expect_equal("cell of the next block", cell, at);
+	} else {
+		expect_found(e, bytes - RESPOOL_BLOCK_HEADER, CELL_BYTES,
+			     freelist_twin_gap_start(t, cell));
+		t->rover = freelist_twin_gap_start(t, cell);
+	}
+	expect_fit(usable, bytes - RESPOOL_BLOCK_HEADER, RESPOOL_BLOCK_MIN);
+	freelist_twin_take(t, ptr, usable);
+	freelist_twin_cache(t, cell, bytes);
+	expect_equal("is_cached", respool_block_is_cached(&e->now.core, ptr), true);
+}
+
+/* Where the next block has to be: a gap that holds two or more is cut at one go. */
+static u32 cell_of_next(const struct episode *e, const void *ptr, size_t bytes)
+{
+	const struct freelist_twin *t = &e->now.twin;
+	u32 cell = freelist_twin_cell(t, ptr);
+
+	return freelist_twin_gap(t, cell) * CELL_BYTES >= 2 * bytes ? cell + bytes / CELL_BYTES :
+	       CELL_OUTSIDE;
+}
+
+static void take_some(struct episode *e)
+{
+	size_t bytes = bytes_for(1 + choose(e->c, min(e->size_limit, 4096U)));
+	u32 nr = 1 + choose(e->c, 8), got, i, at = CELL_OUTSIDE, next;
+	void *block[8];
+
+	doing("take of up to %ld blocks of %ld bytes", nr, bytes);
+	remember(e);
+	got = respool_freelist_take(&e->now.core, bytes, nr, block);
+	if (got > nr)
+		differ("%u blocks are more than %u", got, nr);
+	if (!got)
+		expect_unchanged(e);
+	for (i = 0; i < got; i++) {
+		next = cell_of_next(e, block[i], bytes);
+		accept_taken(e, block[i], bytes, at);
+		at = next;
+	}
+	if (got < nr && !e->damaged)
+		expect_found(e, bytes - RESPOOL_BLOCK_HEADER, CELL_BYTES, CELL_OUTSIDE);
+}
+
+/* A cached block becomes live; with damage it may be refused, and then is what it was. */
+static void give_any(struct episode *e)
+{
+	struct freelist_twin *t = &e->now.twin;
+	u32 cell = choose_of(e, true);
+	void *ptr = freelist_twin_payload(t, cell);
+
+	doing("give of byte %ld of the arena as %ld bytes", (u8 *)ptr - t->arena,
+	      t->object[cell].taken_as);
+	remember(e);
+	if (!respool_block_give(ptr, t->object[cell].taken_as)) {
+		if (!e->damaged)
+			differ("a cached block is not given");
+		expect_unchanged(e);
+		return;
+	}
+	freelist_twin_uncache(t, cell);
+	if (!e->damaged)
+		expect_equal("usable size", usable_size(e, ptr), freelist_twin_usable(t, cell));
+	if (chance(e->c, 75))
+		freelist_twin_fill(t, cell, choose_any(e->c));
+}
+
+/* What is live or free is not given, nor a cached block of another size. */
+static void give_wrongly(struct episode *e)
+{
+	static const int off[] = { -48, -32, 32, 48, 4096 };
+	const struct freelist_twin *t = &e->now.twin;
+	u32 cell = choose_block(e, choose_run(e)), bytes = block_cells(t, cell) * CELL_BYTES;
+	void *ptr = freelist_twin_payload(t, cell);
+
+	if (e->damaged)
+		return;
+	if (kind_of(t, cell) == RESPOOL_BLOCK_CACHED)
+		bytes += off[choose(e->c, ARRAY_SIZE(off))];
+	doing("wrong give of byte %ld of the arena as %ld bytes", (u8 *)ptr - t->arena, bytes);
+	remember(e);
+	expect_equal("give", respool_block_give(ptr, bytes), false);
+	expect_unchanged(e);
+}
+
+/* A live block becomes cached, once. */
+static void end_any(struct episode *e)
+{
+	struct freelist_twin *t = &e->now.twin;
+	u32 cell = choose_of(e, false);
+	void *ptr = freelist_twin_payload(t, cell);
+	u64 tag = respool_block_live_tag(&e->now.core, ptr);
+
+	doing("end of byte %ld of the arena", (u8 *)ptr - t->arena, 0);
+	if (e->damaged && !tag)
+		return;
+	expect_equal("bytes of the tag", respool_tag_bytes(tag), block_cells(t, cell) * CELL_BYTES);
+	expect_equal("end", respool_block_end(ptr, tag), true);
+	freelist_twin_cache(t, cell, respool_tag_bytes(tag));
+	remember(e);
+	expect_equal("second end", respool_block_end(ptr, tag), false);
+	expect_equal("tag of a cached block", respool_block_live_tag(&e->now.core, ptr), 0);
+	expect_equal("is_cached", respool_block_is_cached(&e->now.core, ptr), true);
+	expect_unchanged(e);
+}
+
+static void put_block(struct episode *e, u32 cell)
+{
+	struct freelist_twin *t = &e->now.twin;
+	void *ptr = freelist_twin_payload(t, cell);
+	struct respool_run *empty = NULL;
+	struct twin_run *run = freelist_twin_run_of(t, ptr);
+	int err;
+
+	doing("put of byte %ld of the arena", (u8 *)ptr - t->arena, 0);
+	remember(e);
+	freelist_twin_verify(t, cell, freelist_twin_usable(t, cell));
+	err = respool_freelist_put(&e->now.core, ptr, &empty);
+	if (refused_for_damage(e, err))
+		return;
+	expect_equal("put", err, 0);
+	freelist_twin_give(t, cell);
+	expect_empty(e, empty, run);
+}
+
+/* What is not cached is damage, as only a magazine's blocks are put. */
+static void put_wrongly(struct episode *e)
+{
+	const struct freelist_twin *t = &e->now.twin;
+	u32 cell = choose_block(e, choose_run(e));
+	void *ptr = freelist_twin_payload(t, cell);
+	struct respool_run *empty;
+
+	if (e->damaged || kind_of(t, cell) == RESPOOL_BLOCK_CACHED)
+		return;
+	doing("wrong put of byte %ld of the arena", (u8 *)ptr - t->arena, 0);
+	remember(e);
+	expect_equal("put", respool_freelist_put(&e->now.core, ptr, &empty), -EUCLEAN);
+	expect_equal("where the damage is", (uintptr_t)e->now.core.damage,
+		     (uintptr_t)respool_header_of(ptr));
+	expect_unchanged(e);
+	e->now.core.damage = NULL;
+}
+
+static void use_magazine(struct episode *e, u32 kind)
+{
+	const struct freelist_twin *t = &e->now.twin;
+
+	if (kind < 8)
+		take_some(e);
+	else if (kind < 18 && count_blocks(t, false))
+		end_any(e);
+	else if (kind < 28 && count_blocks(t, true))
+		give_any(e);
+	else if (kind < 36 && count_blocks(t, true))
+		put_block(e, choose_of(e, true));
+	else if (kind < 38 && t->nr_runs)
+		give_wrongly(e);
+	else if (kind < 40 && t->nr_runs)
+		put_wrongly(e);
+}
+
 /* Steps */
 
 static void change_mood(struct episode *e)
@@ -823,9 +1031,11 @@ static void do_call(struct episode *e, u32 kind)
 		trim_any_run(e);
 	else if (kind < 52)
 		read_on(e);
-	else if (kind < 90 && e->now.twin.nr_live)
+	else if (kind < 92)
+		use_magazine(e, kind - 52);
+	else if (kind < 120 && count_blocks(&e->now.twin, false))
 		realloc_any(e);
-	else if (chance(e->c, e->alloc_percent) || !e->now.twin.nr_live)
+	else if (chance(e->c, e->alloc_percent) || !count_blocks(&e->now.twin, false))
 		alloc_anything(e);
 	else
 		free_any(e, choose_live(e));
@@ -844,20 +1054,6 @@ static void restore(struct episode *e, const struct state *state, const void *me
 {
 	e->now = *state;
 	memcpy(e->now.twin.memory, memory, e->now.twin.memory_bytes);
-}
-
-/* The first cell of any block of @run, live or free. */
-static u32 choose_block(struct episode *e, const struct twin_run *run)
-{
-	const struct freelist_twin *t = &e->now.twin;
-	u32 first = run->start + sizeof(struct respool_run) / CELL_BYTES;
-	u32 cell = first + choose(e->c, run->start + run->cells - 1 - first);
-
-	if (t->cell[cell] != CELL_FREE)
-		return t->cell[cell];
-	while (t->cell[cell - 1] == CELL_FREE)
-		cell--;
-	return cell;
 }
 
 /* A word of the core's own data in @run. */
@@ -898,17 +1094,30 @@ static void overwrite(struct episode *e, u64 *word)
 		*word = ~was;
 }
 
+/* A cached block of a retired run is dropped, as it is no more known as cached. */
+static int release_salvaged(struct episode *e, void *ptr, bool cached)
+{
+	struct respool_freelist *f = &e->now.core;
+	struct respool_run *empty;
+
+	if (!cached)
+		return respool_freelist_free(f, ptr, &empty);
+	if (!respool_block_is_cached(f, ptr))
+		return -EUCLEAN;
+	expect_equal("free of a cached block", respool_freelist_free(f, ptr, &empty), -EALREADY);
+	return respool_freelist_put(f, ptr, &empty);
+}
+
 /* After a salvage the blocks of sound runs can be freed as if nothing had been. */
 static void free_all(struct episode *e, u32 damaged_start)
 {
 	struct freelist_twin *t = &e->now.twin;
-	struct respool_run *empty;
 	u32 i;
 
 	for (i = 0; i < t->nr_live; i++) {
 		void *ptr = freelist_twin_payload(t, t->live[i]);
 		bool sound = freelist_twin_run_of(t, ptr)->start != damaged_start;
-		int err = respool_freelist_free(&e->now.core, ptr, &empty);
+		int err = release_salvaged(e, ptr, t->object[t->live[i]].cached);
 
 		if (sound && err)
 			differ("a block of a run that was not damaged is refused with %d", err);
@@ -1034,9 +1243,14 @@ static void compare_class_ranges(void)
 static void drain(struct episode *e)
 {
 	struct freelist_twin *t = &e->now.twin;
+	u32 cell;
 
 	while (t->nr_live) {
-		free_any(e, freelist_twin_payload(t, t->live[t->nr_live - 1]));
+		cell = t->live[t->nr_live - 1];
+		if (t->object[cell].cached)
+			put_block(e, cell);
+		else
+			free_any(e, freelist_twin_payload(t, cell));
 		compare_counts(e);
 	}
 	compare_all(e);

@@ -23,7 +23,8 @@
 #define SPARE_RUN	(NR_RUNS - 1)	/* memory that the heap gets only in a call */
 #define MAX_LIVE	64
 #define MAX_WORDS	256
-#define MAX_CALLS	128
+#define MAX_CALLS	192
+#define TAKEN		4		/* blocks that are taken at one go */
 #define SECRET		0x0123456789abcdefULL
 
 /* Basic blocks that one call may enter: a walk of such a heap has a tenth of that. */
@@ -39,6 +40,7 @@ struct live {
 	u8 *ptr;
 	size_t size;
 	u8 fill;
+	bool cached;	/* and as good as live: nobody may write into it */
 };
 
 struct heap {
@@ -50,8 +52,8 @@ struct heap {
 };
 
 enum what {
-	FREE, ALLOC, RESIZE, USABLE, STRETCH, VALIDATE, ADD_RUN, EXTEND_RUN, TRIM_RUN, REMOVE_RUN,
-	SALVAGE, LOOK,
+	FREE, ALLOC, RESIZE, USABLE, STRETCH, TAKE, END, GIVE, PUT, VALIDATE, ADD_RUN, EXTEND_RUN,
+	TRIM_RUN, REMOVE_RUN, SALVAGE, LOOK,
 };
 
 /* One call: of live block @nr or run @nr, or with @size and @align. */
@@ -80,8 +82,8 @@ static struct {
 static _Noreturn void __attribute__((format(printf, 1, 2))) fail(const char *fmt, ...)
 {
 	static const char *const names[] = {
-		"free", "alloc", "resize", "usable_size", "run_to_extend", "validate", "add_run",
-		"extend_run", "trim_run", "remove_run", "salvage",
+		"free", "alloc", "resize", "usable_size", "run_to_extend", "take", "end", "give",
+		"put", "validate", "add_run", "extend_run", "trim_run", "remove_run", "salvage",
 		"look around",
 	};
 	const struct call *call = &sweep.call;
@@ -140,7 +142,7 @@ static void add_live(u8 *ptr, size_t size)
 	if (now.nr_live == MAX_LIVE)
 		fail("more blocks than fit");
 	expect_own_place(ptr, size);
-	*live = (struct live){ ptr, size, (u8)(now.nr_live * 37 + 11) };
+	*live = (struct live){ ptr, size, (u8)(now.nr_live * 37 + 11), false };
 	memset(ptr, live->fill, size);
 	now.nr_live++;
 }
@@ -223,6 +225,67 @@ static int call_stretch(const struct live *live, size_t size)
 	return err;
 }
 
+/* A batch that meets damage is a shorter one. */
+static int call_take(size_t bytes)
+{
+	void *block[TAKEN];
+	u32 got = respool_freelist_take(&now.f, bytes, TAKEN, block), i;
+
+	for (i = 0; i < got; i++) {
+		add_live(block[i], bytes - RESPOOL_BLOCK_HEADER);
+		now.live[now.nr_live - 1].cached = true;
+	}
+	if (got)
+		return 0;
+	return now.f.damage ? -EUCLEAN : -ENOMEM;
+}
+
+static int call_end(struct live *live)
+{
+	u64 tag = respool_block_live_tag(&now.f, live->ptr);
+
+	if (!tag)
+		return -EUCLEAN;
+	if (!respool_block_end(live->ptr, tag))
+		fail("a live block's life does not end");
+	live->cached = true;
+	return 0;
+}
+
+static u32 block_bytes(const struct live *live)
+{
+	return max(round_up(live->size + RESPOOL_BLOCK_HEADER, RESPOOL_BLOCK_ALIGN),
+		   RESPOOL_BLOCK_MIN);
+}
+
+/* Half of a header is looked at here. The other half comes to light in a free. */
+static int call_give(struct live *live)
+{
+	bool intact = respool_block_is_cached(&now.f, live->ptr);
+	struct respool_run *empty;
+
+	if (!respool_block_give(live->ptr, block_bytes(live)))
+		return -EUCLEAN;
+	live->cached = false;
+	if (intact)
+		return 0;
+	if (respool_block_live_tag(&now.f, live->ptr))
+		fail("a damaged block that was given passes for a sound one");
+	if (respool_freelist_free(&now.f, live->ptr, &empty) != -EUCLEAN || !now.f.damage)
+		fail("a damaged block that was given is freed");
+	return 0;
+}
+
+static int call_put(u32 nr)
+{
+	struct respool_run *empty;
+	int err = respool_freelist_put(&now.f, now.live[nr].ptr, &empty);
+
+	if (!err)
+		remove_live(nr);
+	return err;
+}
+
 static int call_extend(u32 nr)
 {
 	int err = respool_freelist_extend_run(&now.f, run_at(nr), LONGER_BYTES);
@@ -254,6 +317,14 @@ static int call_core(const struct call *call)
 		return call_usable(&now.live[call->nr]);
 	case STRETCH:
 		return call_stretch(&now.live[call->nr], call->size);
+	case TAKE:
+		return call_take(call->size);
+	case END:
+		return call_end(&now.live[call->nr]);
+	case GIVE:
+		return call_give(&now.live[call->nr]);
+	case PUT:
+		return call_put(call->nr);
 	case EXTEND_RUN:
 		return call_extend(call->nr);
 	case TRIM_RUN:
@@ -291,6 +362,12 @@ static int make_simple_call(enum what what, u32 nr)
 	return make_call(&call);
 }
 
+/* Give a block back, whoever has it. */
+static int release(u32 nr)
+{
+	return make_simple_call(now.live[nr].cached ? PUT : FREE, nr);
+}
+
 static void expect_valid(const char *when)
 {
 	const void *where;
@@ -304,7 +381,8 @@ static void expect_valid(const char *when)
 
 /*
  * Three runs. The first two have free blocks of one class between live ones,
- * so lists have a first, a middle and a last; the third is empty.
+ * so lists have a first, a middle and a last; the third is empty. The first
+ * block of a run is cached, and one with a free block behind it.
  */
 static void build_heap(void)
 {
@@ -328,6 +406,9 @@ static void build_heap(void)
 	for (i = now.nr_live; i-- > 0; )
 		if (now.live[i].size == 40 && call_free(i))
 			fail("a free is refused");
+	for (i = 0; i < now.nr_live; i++)
+		if ((!i || now.live[i].size == 60) && call_end(&now.live[i]))
+			fail("a block cannot be cached");
 	if (respool_freelist_add_run(&now.f, run_at(2), RUN_BYTES))
 		fail("a run is refused");
 	now.f.top = run_at(1);
@@ -402,7 +483,16 @@ static void list_calls(void)
 	for (i = 0; i < ARRAY_SIZE(sizes); i++)
 		for (j = 0; j < ARRAY_SIZE(aligns); j++)
 			list_request(ALLOC, 0, sizes[i], aligns[j]);
+	list_request(TAKE, 0, 32, 0);
+	list_request(TAKE, 0, 48, 0);
+	list_request(TAKE, 0, 192, 0);
 	for (i = 0; i < sound.nr_live; i++) {
+		if (sound.live[i].cached) {
+			list_call(GIVE, i);
+			list_call(PUT, i);
+		} else {
+			list_call(END, i);
+		}
 		list_call(FREE, i);
 		list_call(USABLE, i);
 		list_request(STRETCH, i, 700, 0);
@@ -447,13 +537,14 @@ static void use_on(void)
 		{ .what = ALLOC, .size = 40, .align = 16 },
 		{ .what = ALLOC, .size = 100, .align = 64 },
 		{ .what = ALLOC, .size = 300, .align = 16 },
+		{ .what = TAKE, .size = 48 },
 	};
 	u32 i;
 
 	for (i = 0; i < ARRAY_SIZE(any); i++)
 		make_call(&any[i]);
 	for (i = now.nr_live; i-- > 0; i -= min(i, 2))
-		make_simple_call(FREE, i);
+		release(i);
 }
 
 /* All blocks of runs in service can be freed, and the runs then be taken out. */
@@ -464,7 +555,7 @@ static void empty_heap(void)
 	int err;
 
 	for (i = now.nr_live; i-- > 0; ) {
-		err = make_simple_call(FREE, i);
+		err = release(i);
 		if (err && !retired)
 			fail("a block of a sound heap is refused with %d", err);
 		if (err && err != -EUCLEAN && err != -EFAULT)

@@ -360,11 +360,25 @@ void freelist_twin_give(struct freelist_twin *t, u32 cell)
 	struct twin_object *object = &t->object[cell];
 	u32 last = t->live[--t->nr_live];
 
+	t->nr_cached -= object->cached;
 	set_cells(t, cell, cell + object->cells, CELL_FREE);
 	t->live_cells -= object->cells;
 	t->live[object->listed] = last;
 	t->object[last].listed = object->listed;
 	freelist_twin_run_of(t, freelist_twin_payload(t, cell))->live--;
+}
+
+void freelist_twin_cache(struct freelist_twin *t, u32 cell, u32 taken_as)
+{
+	t->object[cell].cached = true;
+	t->object[cell].taken_as = taken_as;
+	t->nr_cached++;
+}
+
+void freelist_twin_uncache(struct freelist_twin *t, u32 cell)
+{
+	t->object[cell].cached = false;
+	t->nr_cached--;
 }
 
 /* Contents */

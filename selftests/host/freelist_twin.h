@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A naive twin of the byte layer's core: a map of who owns each cell of 16
- * bytes. Since neighbours coalesce at once, what lies between two live blocks
+ * bytes. A cached block counts as live wherever nothing else is said, as in the
+ * core. Since neighbours coalesce at once, what lies between two live blocks
  * of a run must be exactly one free block: a *gap*. So the twin needs no lists
  * and no tags, and finds what a search should have found by looking at all gaps.
  *
@@ -28,6 +29,8 @@ struct twin_object {
 	u32 cells;	/* of the block, header included */
 	u32 pattern;	/* what its payload was filled with */
 	u32 listed;	/* where in live[] */
+	u32 taken_as;	/* bytes of a cached block, as far as whoever gives it knows */
+	bool cached;
 	bool filled;	/* or its payload is what it was before */
 	bool awaited;	/* there when the reading began, and not shown yet */
 	bool shown;	/* in this reading */
@@ -53,6 +56,7 @@ struct freelist_twin {
 	struct twin_run run[TWIN_MAX_RUNS];
 	u32 nr_runs;
 	u32 nr_live;
+	u32 nr_cached;		/* of those */
 	u32 nr_gaps;
 	u64 held_cells;
 	u64 live_cells;
@@ -80,6 +84,10 @@ void freelist_twin_remove_run(struct freelist_twin *t, struct twin_run *run);
 
 void freelist_twin_take(struct freelist_twin *t, const void *payload, size_t usable);
 void freelist_twin_give(struct freelist_twin *t, u32 cell);
+
+/* A live block becomes cached, to be given out as one of @taken_as bytes; and back. */
+void freelist_twin_cache(struct freelist_twin *t, u32 cell, u32 taken_as);
+void freelist_twin_uncache(struct freelist_twin *t, u32 cell);
 
 /* Fill the payload of a live block, and see that it still holds that, up to @bytes. */
 void freelist_twin_fill(struct freelist_twin *t, u32 cell, u32 pattern);
