@@ -2,26 +2,29 @@
 /*
  * The buddy system (Knowlton 1965; Knuth, TAOCP vol. 1, 2.5) on bitmaps.
  *
- * Every free block is one set bit. Orders below 9 live in their *region*, the
- * naturally aligned 512 pages around them, in 1022 bits of two cache lines
- * where the buddy of a block is the bit beside it. Orders from 9 up are a
- * second buddy system whose unit is a whole free region. Nothing is kept in
+ * What is free is one bit a page, in words of 64. Two halves of a block are
+ * both free if shifting their word by the size of a half puts one on the other,
+ * so all splits and merges below 64 pages are arithmetic on one word. A
+ * *region* is eight words, the naturally aligned 512 pages around them. One that
+ * is wholly free is a single bit in a node of the level above, which treats
+ * regions as a region treats pages: see struct respool_level. Nothing is kept in
  * the pages themselves, so nothing a client writes can break it.
  *
  * Regions first: a small block comes from the lowest of those regions whose
  * largest free block is the smallest that serves, and a whole free region is
  * cut only when there is none. Regions in use fill up before others are
- * touched, and those that drain become whole again.
+ * touched, and those that drain become whole again. The same goes for nodes.
  *
- * Positions. A *page* is an index into the pool. A *frame* counts from the
- * start of the first region, which may lie up to 511 pages (lead) before the
- * pool. A frame's *place* adds the regions (phase) up to the alignment of the
- * largest block, so that a block of order k starts where the low k bits of
- * its place, as those of its page frame number, are zero.
+ * Places. A *page* is an index into the pool. Its *place* adds the offset that
+ * the pool's first page frame has to twice the size of the largest block, or to
+ * a region if that is more. A block of order k starts where the low k bits of
+ * its place, as those of its page frame number, are zero. Were an aligned block
+ * of a higher order all free it would be larger than the largest: so merging
+ * needs no limit.
  *
- * Bound of work: alloc and free touch at most one bit an order, at most
- * RESPOOL_SUMMARY_LEVELS words of each summary, and never loop over blocks,
- * pages or regions.
+ * Bound of work: alloc and free look at no more than a node of each level, at
+ * RESPOOL_SUMMARY_LEVELS words of a few summaries for each, and never loop over
+ * blocks, pages or regions.
  */
 #include "buddy/buddy.h"
 
@@ -106,15 +109,13 @@ static unsigned long summary_first(const struct respool_summary *s)
 
 /* Geometry */
 
-static unsigned long lead_of(unsigned long base_pfn)
-{
-	return base_pfn & (RESPOOL_REGION_PAGES - 1);
-}
+#define NODE_ORDER	RESPOOL_REGION_ORDER
+#define NODE_UNITS	RESPOOL_REGION_PAGES
+#define NODE_WORDS	RESPOOL_NODE_WORDS
+#define WORD_ORDER	6
 
-static unsigned long regions_of(unsigned long nr_pages, unsigned long base_pfn)
-{
-	return DIV_ROUND_UP(lead_of(base_pfn) + nr_pages, RESPOOL_REGION_PAGES);
-}
+/* A node's change of class costs about what it takes to give so many blocks. */
+#define MOVE_BLOCKS	2
 
 static unsigned int max_order_of(unsigned long nr_pages, unsigned long base_pfn)
 {
@@ -125,247 +126,518 @@ static unsigned int max_order_of(unsigned long nr_pages, unsigned long base_pfn)
 	return order;
 }
 
-static unsigned long phase_of(unsigned long base_pfn, unsigned int max_order)
+static unsigned long offset_of(unsigned long base_pfn, unsigned int max_order)
 {
-	if (max_order <= RESPOOL_REGION_ORDER)
-		return 0;
-	return (base_pfn & ((1UL << max_order) - 1)) >> RESPOOL_REGION_ORDER;
+	return base_pfn & ((1UL << max_t(unsigned int, max_order + 1, NODE_ORDER)) - 1);
 }
 
-/* Blocks of a large order that the regions phase..phase + nr_regions - 1 touch, from 0. */
-static unsigned long large_bits(unsigned long phase, unsigned long nr_regions, unsigned int order)
+static unsigned int levels_of(unsigned int max_order)
 {
-	return ((phase + nr_regions - 1) >> (order - RESPOOL_REGION_ORDER)) + 1;
+	return max_order / NODE_ORDER + 1;
 }
 
-static unsigned long frame_of(const struct respool_buddy *b, unsigned long page)
+/* Number of the node of level @l around @place, counted from place 0. */
+static unsigned long node_at(unsigned long place, unsigned int l)
 {
-	return page + b->lead;
+	return place >> NODE_ORDER * (l + 1);
 }
 
-static unsigned long place_of(const struct respool_buddy *b, unsigned long frame)
+/* Number of the unit of level @l at @place in its word. */
+static unsigned int bit_at(unsigned long place, unsigned int l)
 {
-	return frame + (b->phase << RESPOOL_REGION_ORDER);
+	return (place >> NODE_ORDER * l) & 63;
 }
 
-static unsigned long frame_at(const struct respool_buddy *b, unsigned long place)
+/* Number of that word in the level. */
+static unsigned long word_at(const struct respool_level *level, unsigned long place,
+			     unsigned int l)
 {
-	return place - (b->phase << RESPOOL_REGION_ORDER);
+	return (place >> (NODE_ORDER * l + WORD_ORDER)) - level->first;
 }
 
-static struct respool_summary *large_of(struct respool_buddy *b, unsigned int order)
+/* Place of unit @bit of a word, which may be larger than 63. */
+static unsigned long place_at(const struct respool_level *level, unsigned long w,
+			      unsigned int bit, unsigned int l)
 {
-	return &b->large[order - RESPOOL_REGION_ORDER];
+	return ((w + level->first) * 64 + bit) << NODE_ORDER * l;
 }
 
-/* Regions: the free bits of orders 0..8 */
-
-static unsigned int region_base(unsigned int order)
+static unsigned long place_of(const struct respool_buddy *b, unsigned long page)
 {
-	return 1024 - (1024 >> order);
+	return page + b->offset;
 }
 
-static bool region_test(const struct respool_region *region, unsigned int bit)
+static unsigned long page_at(const struct respool_buddy *b, unsigned long place)
 {
-	return region->word[bit >> 6] & BIT_ULL(bit & 63);
+	return place - b->offset;
 }
 
-/* First free bit of @order, of which there must be one. */
-static unsigned int region_first(const struct respool_region *region, unsigned int order)
-{
-	unsigned int bit = region_base(order);
-	const u64 *word = &region->word[bit >> 6];
+/* Words: the blocks that free units make */
 
-	if (order > 3)		/* the last word, shared by all of these */
-		return bit + __ffs64(*word >> (bit & 63));
-	while (!*word)
-		word++;
-	return (word - region->word) * 64 + __ffs64(*word);
+static const u64 first_halves[WORD_ORDER] = {	/* of blocks of 2^(k + 1) units */
+	0x5555555555555555, 0x1111111111111111, 0x0101010101010101,
+	0x0001000100010001, 0x0000000100000001, 0x0000000000000001,
+};
+
+/* All units of a block of 2^@order that begins with a word. */
+static u64 units(unsigned int order)
+{
+	return ~0ULL >> (64 - (1U << order));
 }
 
-/* The block at @bit, of @order, becomes free; returns the region's orders from then on. */
-static inline u16 region_set(struct respool_buddy *b, unsigned long r, unsigned int bit,
-			     unsigned int order, u16 orders)
+/* @blocks has the first bits of free blocks of 2^@order: those of pairs of buddies. */
+static u64 pairs_of(u64 blocks, unsigned int order)
 {
-	b->region[r].word[bit >> 6] |= BIT_ULL(bit & 63);
-	b->sum[r].free[order]++;
-	b->nr_free[order]++;
-	return orders | 1U << order;
+	return blocks & (blocks >> (1U << order)) & first_halves[order];
 }
 
-/* The block at @bit, of @order, is free no more. */
-static inline u16 region_clear(struct respool_buddy *b, unsigned long r, unsigned int bit,
-			       unsigned int order, u16 orders)
+/* Bits of @word from which on 2^@order units are free, aligned or not. */
+static inline u64 blocks_at(u64 word, unsigned int order)
 {
-	b->region[r].word[bit >> 6] &= ~BIT_ULL(bit & 63);
-	b->nr_free[order]--;
-	return --b->sum[r].free[order] ? orders : orders & ~(1U << order);
+	unsigned int k;
+
+	for (k = 0; k < order; k++)
+		word &= word >> (1U << k);
+	return word;
 }
 
-/* Move region @r from one class to another, -1 being none. */
-static void change_class(struct respool_buddy *b, unsigned long r, int from, int to)
+/* First bits of all free blocks of 2^@order in @word, parts of larger ones included. */
+static u64 blocks_of(u64 word, unsigned int order)
 {
-	if (from >= 0) {
-		summary_clear(&b->region_class[from], r);
-		if (summary_empty(&b->region_class[from]))
-			b->classes &= ~(1U << from);
-	}
-	if (to >= 0) {
-		summary_set(&b->region_class[to], r);
-		b->classes |= 1U << to;
-	}
+	unsigned int k;
+
+	for (k = 0; k < order; k++)
+		word = pairs_of(word, k);
+	return word;
 }
 
-/* Note which orders region @r has free blocks of: its class is the largest. */
-static inline void set_region_orders(struct respool_buddy *b, unsigned long r, u16 orders)
+/* Those whose buddies are not both free. */
+static u64 alone_of(u64 blocks, u64 pairs, unsigned int order)
 {
-	u16 before = b->sum[r].orders;
-
-	if (orders == before)
-		return;
-	b->sum[r].orders = orders;
-	/* The same top bit: neither is larger than what differs. */
-	if ((orders ^ before) > (orders & before))
-		change_class(b, r, fls64(before) - 1, fls64(orders) - 1);
+	return blocks & ~(pairs | pairs << (1U << order));
 }
 
-/* Orders from 9 up: a buddy system over regions */
-
-static void insert_large(struct respool_buddy *b, unsigned long block, unsigned int order)
+/* log2 of the largest block and 1, or 0 if there is none. */
+static unsigned int largest_in_word(u64 word)
 {
-	summary_set(large_of(b, order), block);
-	b->large_orders |= 1U << (order - RESPOOL_REGION_ORDER);
-	b->nr_free[order]++;
-}
+	unsigned int order;
 
-static void remove_large(struct respool_buddy *b, unsigned long block, unsigned int order)
-{
-	summary_clear(large_of(b, order), block);
-	if (summary_empty(large_of(b, order)))
-		b->large_orders &= ~(1U << (order - RESPOOL_REGION_ORDER));
-	b->nr_free[order]--;
-}
-
-static unsigned long take_large(struct respool_buddy *b, unsigned int order)
-{
-	u32 fit = b->large_orders >> (order - RESPOOL_REGION_ORDER);
-	unsigned long block;
-	unsigned int from;
-
-	if (!fit)
-		return RESPOOL_NO_PAGE;
-	from = order + __ffs64(fit);
-	block = summary_first(large_of(b, from));
-	remove_large(b, block, from);
-	while (from > order) {
-		from--;
-		block <<= 1;
-		insert_large(b, block + 1, from);
-	}
-	return frame_at(b, block << order);
-}
-
-static void give_large(struct respool_buddy *b, unsigned long frame, unsigned int order)
-{
-	unsigned long block = place_of(b, frame) >> order;
-
-	while (order < b->max_order && summary_test(large_of(b, order), block ^ 1)) {
-		remove_large(b, block ^ 1, order);
-		block >>= 1;
-		order++;
-	}
-	insert_large(b, block, order);
-}
-
-/* Orders below 9: inside a region */
-
-/* Cut the block at @bit down from order @from to @order; what is cut off becomes free. */
-static unsigned int split_small(struct respool_buddy *b, unsigned long r, unsigned int bit,
-				unsigned int from, unsigned int order, u16 *orders)
-{
-	while (from > order) {
-		from--;
-		bit = (bit - 512) * 2;
-		*orders = region_set(b, r, bit + 1, from, *orders);
-	}
-	return bit;
-}
-
-/* From region @r, which has a free block of at least @order, the smallest that serves. */
-static unsigned long take_from_region(struct respool_buddy *b, unsigned long r, unsigned int order)
-{
-	u16 orders = b->sum[r].orders;
-	unsigned int from = order + __ffs64(orders >> order);
-	unsigned int bit = region_first(&b->region[r], from);
-
-	orders = region_clear(b, r, bit, from, orders);
-	bit = split_small(b, r, bit, from, order, &orders);
-	set_region_orders(b, r, orders);
-	return (r << RESPOOL_REGION_ORDER) + ((unsigned long)(bit - region_base(order)) << order);
-}
-
-/* Cut a whole free region. */
-static unsigned long take_new_region(struct respool_buddy *b, unsigned int order)
-{
-	unsigned long frame = take_large(b, RESPOOL_REGION_ORDER);
-	u16 orders = 0;
-
-	if (frame == RESPOOL_NO_PAGE)
-		return RESPOOL_NO_PAGE;
-	split_small(b, frame >> RESPOOL_REGION_ORDER, region_base(RESPOOL_REGION_ORDER),
-		    RESPOOL_REGION_ORDER, order, &orders);
-	set_region_orders(b, frame >> RESPOOL_REGION_ORDER, orders);
-	return frame;
+	for (order = 0; word && order < WORD_ORDER; order++)
+		word = pairs_of(word, order);
+	return order + !!word;
 }
 
 /*
- * The region to take small blocks from: the lowest of those whose largest free
- * block is the smallest that serves; RESPOOL_NO_PAGE if there is none.
+ * First bit of the first of the smallest blocks of at least 2^@order, of which
+ * there must be one; @order receives its order.
  */
-static unsigned long best_region(const struct respool_buddy *b, unsigned int order)
+static inline unsigned int smallest_in_word(u64 word, unsigned int *order)
 {
-	u32 fit = b->classes >> order;
+	u64 blocks = blocks_of(word, *order), pairs, alone;
 
-	return fit ? summary_first(&b->region_class[order + __ffs64(fit)]) : RESPOOL_NO_PAGE;
-}
-
-static unsigned long take_small(struct respool_buddy *b, unsigned int order)
-{
-	unsigned long r = best_region(b, order);
-
-	return r == RESPOOL_NO_PAGE ? take_new_region(b, order) : take_from_region(b, r, order);
-}
-
-static __always_inline void give_small(struct respool_buddy *b, unsigned long frame,
-				       unsigned int order)
-{
-	unsigned long r = frame >> RESPOOL_REGION_ORDER;
-	unsigned int bit = region_base(order) + ((frame & (RESPOOL_REGION_PAGES - 1)) >> order);
-	u16 orders = b->sum[r].orders;
-
-	while (order < RESPOOL_REGION_ORDER && region_test(&b->region[r], bit ^ 1)) {
-		orders = region_clear(b, r, bit ^ 1, order, orders);
-		bit = 512 + (bit >> 1);
-		order++;
+	for (; *order < WORD_ORDER; ++*order) {
+		pairs = pairs_of(blocks, *order);
+		alone = alone_of(blocks, pairs, *order);
+		if (alone)
+			return __ffs64(alone);
+		blocks = pairs;
 	}
-	if (likely(order < RESPOOL_REGION_ORDER))
-		orders = region_set(b, r, bit, order, orders);
-	set_region_orders(b, r, orders);
-	if (unlikely(order == RESPOOL_REGION_ORDER))
-		give_large(b, r << RESPOOL_REGION_ORDER, order);
+	return 0;
 }
 
-static unsigned long take(struct respool_buddy *b, unsigned int order)
+/* Nodes: eight words */
+
+/* A bit for each word all of whose units are free. */
+static u64 full_words(const u64 *node)
 {
-	return order < RESPOOL_REGION_ORDER ? take_small(b, order) : take_large(b, order);
+	unsigned int w;
+	u64 full = 0;
+
+	for (w = 0; w < NODE_WORDS; w++)
+		full |= (u64)!~node[w] << w;
+	return full;
 }
 
-static void give(struct respool_buddy *b, unsigned long frame, unsigned int order)
+#define EACH_BYTE(n)	((n) * 0x0101010101010101ULL)
+
+/*
+ * The first of the words whose largest free block is the smallest of at least
+ * 2^@order units; NODE_WORDS if only full words serve. All eight bytes of
+ * @word_largest are compared at a time, by Mycroft's test for a zero byte.
+ */
+static inline unsigned int best_word(const u8 *word_largest, unsigned int order)
 {
-	if (order < RESPOOL_REGION_ORDER)
-		give_small(b, frame, order);
+	u64 all, differ, found;
+
+	BUILD_BUG_ON(__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__);
+	memcpy(&all, word_largest, sizeof(all));
+	while (order++ < WORD_ORDER) {
+		differ = all ^ EACH_BYTE(order);
+		found = (differ - EACH_BYTE(1)) & ~differ & EACH_BYTE(0x80);
+		if (found)
+			return __ffs64(found) / 8;
+	}
+	return NODE_WORDS;
+}
+
+/*
+ * First of the words that are the smallest free block of whole words and at
+ * least 2^@order units; @order receives its order.
+ */
+static unsigned int best_words(const u64 *node, unsigned int *order)
+{
+	unsigned int words = max_t(unsigned int, *order, WORD_ORDER) - WORD_ORDER;
+	unsigned int w = smallest_in_word(full_words(node), &words);
+
+	*order = words + WORD_ORDER;
+	return w;
+}
+
+/* Whether all units of @nr words from @word on are free. */
+static bool words_are_full(const u64 *word, unsigned int nr)
+{
+	u64 all = ~0ULL;
+
+	while (nr--)
+		all &= *word++;
+	return !~all;
+}
+
+/* log2 of the units in the free block around the free one of 2^@order, at most a word, at @bit. */
+static unsigned int merged_in_word(u64 word, unsigned int bit, unsigned int order)
+{
+	word = blocks_at(word, order);
+	for (; order < WORD_ORDER && word >> (bit ^ 1U << order) & 1; order++) {
+		word &= word >> (1U << order);
+		bit &= ~(1U << order);
+	}
+	return order;
+}
+
+/* The same of a block of whole words, from word @w of the node on. */
+static unsigned int merged_words(const u64 *node, unsigned int w, unsigned int order)
+{
+	unsigned int nr, buddy;
+
+	for (; order < NODE_ORDER; order++) {
+		nr = 1U << (order - WORD_ORDER);
+		buddy = w ^ nr;
+		if (!words_are_full(node + buddy, nr))
+			break;
+		w &= buddy;
+	}
+	return order;
+}
+
+/* Levels: nodes by their largest free block */
+
+static u64 *node_of(const struct respool_level *level, unsigned long w)
+{
+	return &level->word[round_down(w, NODE_WORDS)];
+}
+
+/* log2 of the units in the free block around the free one of 2^@order at @bit of word @w. */
+static unsigned int merged_order(const struct respool_level *level, unsigned long w,
+				 unsigned int bit, unsigned int order)
+{
+	if (order < WORD_ORDER)
+		order = merged_in_word(level->word[w], bit, order);
+	return order < WORD_ORDER ? order : merged_words(node_of(level, w), w % NODE_WORDS, order);
+}
+
+static unsigned int largest_in_node(const struct respool_level *level, unsigned long n)
+{
+	const u8 *word_largest = &level->word_largest[n * NODE_WORDS];
+	unsigned int w, largest = 0;
+
+	for (w = 0; w < NODE_WORDS; w++)
+		largest = max_t(unsigned int, largest, word_largest[w]);
+	if (largest > WORD_ORDER)
+		largest = WORD_ORDER + largest_in_word(full_words(&level->word[n * NODE_WORDS]));
+	return largest;
+}
+
+/* The largest free block of node @n is another now: the node changes its class. */
+static void set_largest(struct respool_buddy *b, struct respool_level *level, unsigned long n,
+			unsigned int largest)
+{
+	unsigned int before = level->node_largest[n];
+
+	if (largest == before)
+		return;
+	b->moves++;
+	level->node_largest[n] = largest;
+	if (before) {
+		summary_clear(&level->class[before - 1], n);
+		if (summary_empty(&level->class[before - 1]))
+			level->classes &= ~(1U << (before - 1));
+	}
+	if (largest) {
+		summary_set(&level->class[largest - 1], n);
+		level->classes |= 1U << (largest - 1);
+	}
+}
+
+/* All units of a node become free, or none; that of the level above is the caller's concern. */
+static void set_node(struct respool_level *level, unsigned long n, bool free)
+{
+	memset(&level->word[n * NODE_WORDS], free ? 0xff : 0, NODE_UNITS / 8);
+	memset(&level->word_largest[n * NODE_WORDS], free ? WORD_ORDER + 1 : 0, NODE_WORDS);
+}
+
+/*
+ * Whole words of level @l became free, 2^@order units from word @w on. Returns
+ * whether all of the node is.
+ */
+static bool give_words(struct respool_buddy *b, unsigned int l, unsigned long w,
+		       unsigned int order)
+{
+	unsigned long *nr_free = b->nr_free + NODE_ORDER * l, n = w / NODE_WORDS;
+	struct respool_level *level = &b->level[l];
+	unsigned int merged = merged_words(node_of(level, w), w % NODE_WORDS, order);
+
+	memset(&level->word_largest[w], WORD_ORDER + 1, 1U << (order - WORD_ORDER));
+	for (; order < merged; order++)
+		nr_free[order]--;
+	if (merged == NODE_ORDER) {
+		set_node(level, n, false);
+		set_largest(b, level, n, 0);
+		return true;
+	}
+	nr_free[merged]++;
+	if (merged >= level->node_largest[n])
+		set_largest(b, level, n, merged + 1);
+	return false;
+}
+
+/* Give 2^@order units at @place to level @l. Returns whether their node is whole now. */
+static __always_inline bool give_units(struct respool_buddy *b, unsigned int l,
+				       unsigned int order, unsigned long place)
+{
+	unsigned int bit = bit_at(place, l), half = 1U << order, buddy;
+	unsigned long *nr_free = b->nr_free + NODE_ORDER * l + order;
+	struct respool_level *level = &b->level[l];
+	unsigned long w = word_at(level, place, l);
+	u64 *word = &level->word[w], free, block;
+
+	if (unlikely(order >= WORD_ORDER)) {
+		memset(word, 0xff, half / 8);
+		return give_words(b, l, w, order);
+	}
+	block = units(order);
+	free = *word | block << bit;
+	*word = free;
+	/* A buddy that it merges with is a block no more. */
+	for (; half < 64; half *= 2, order++) {
+		buddy = bit ^ half;
+		if (~(free >> buddy) & block)
+			break;
+		bit &= buddy;
+		block |= block << half;
+		--*nr_free++;
+	}
+	if (unlikely(half == 64))
+		return give_words(b, l, w, WORD_ORDER);
+	++*nr_free;
+	if (unlikely(order >= level->word_largest[w])) {
+		level->word_largest[w] = order + 1;
+		if (order >= level->node_largest[w / NODE_WORDS])
+			set_largest(b, level, w / NODE_WORDS, order + 1);
+	}
+	return false;
+}
+
+/* A whole node below has become a unit of level @l. */
+static void give_unit(struct respool_buddy *b, unsigned int l, unsigned long place)
+{
+	while (give_units(b, l, 0, place))
+		l++;
+}
+
+static __always_inline void give_to(struct respool_buddy *b, unsigned int l, unsigned int order,
+				    unsigned long place)
+{
+	if (unlikely(give_units(b, l, order, place)))
+		give_unit(b, l + 1, place);
+}
+
+static void give(struct respool_buddy *b, unsigned long place, unsigned int order)
+{
+	give_to(b, order / NODE_ORDER, order % NODE_ORDER, place);
+}
+
+/*
+ * A block of 2^@merged units lost one of 2^@order: the other halves of all the
+ * halves it was in are blocks now. A whole node is counted in the level above.
+ */
+static inline void count_split(unsigned long *nr_free, unsigned int merged, unsigned int order)
+{
+	if (merged < NODE_ORDER)
+		nr_free[merged]--;
+	while (merged-- > order)
+		nr_free[merged]++;
+}
+
+/* Word @w has lost units that were in a block of 2^@merged. */
+static inline void settle(struct respool_buddy *b, struct respool_level *level, unsigned long w,
+			  unsigned int merged)
+{
+	unsigned long n = w / NODE_WORDS;
+
+	if (merged + 1 < level->word_largest[w])
+		return;
+	level->word_largest[w] = largest_in_word(level->word[w]);
+	if (merged + 1 >= level->node_largest[n])
+		set_largest(b, level, n, largest_in_node(level, n));
+}
+
+/* Take 2^@order units at @bit of word @w of level @l from the free block of 2^@merged there. */
+static inline void take_units(struct respool_buddy *b, unsigned int l, unsigned long w,
+			      unsigned int bit, unsigned int order, unsigned int merged)
+{
+	struct respool_level *level = &b->level[l];
+	unsigned int i;
+
+	count_split(b->nr_free + NODE_ORDER * l, merged, order);
+	if (likely(order < WORD_ORDER)) {
+		level->word[w] &= ~(units(order) << bit);
+	} else {
+		for (i = 0; i < 1U << (order - WORD_ORDER); i++) {
+			level->word[w + i] = 0;
+			level->word_largest[w + i] = 0;
+		}
+	}
+	settle(b, level, w, merged);
+}
+
+static bool unit_is_free(const struct respool_buddy *b, unsigned int l, unsigned long place)
+{
+	const struct respool_level *level = &b->level[l];
+
+	return level->word[word_at(level, place, l)] >> bit_at(place, l) & 1;
+}
+
+/* The same by its place, all of it being free in this level. */
+static void take_place(struct respool_buddy *b, unsigned int l, unsigned int order,
+		       unsigned long place)
+{
+	const struct respool_level *level = &b->level[l];
+	unsigned long w = word_at(level, place, l);
+	unsigned int bit = bit_at(place, l);
+
+	take_units(b, l, w, bit, order, merged_order(level, w, bit, order));
+}
+
+/*
+ * The node of level @l around @place is whole, and so a unit, or in one, of a
+ * level above: make it units of its own level, and whatever is between.
+ */
+static void open_node(struct respool_buddy *b, unsigned int l, unsigned long place)
+{
+	unsigned int from = l + 1;
+
+	while (!unit_is_free(b, from, place))
+		from++;
+	while (from > l) {
+		take_place(b, from--, 0, place);
+		set_node(&b->level[from], word_at(&b->level[from], place, from) / NODE_WORDS,
+			 true);
+	}
+}
+
+/* Take the block of @order at @place, all of which is free. */
+static void take(struct respool_buddy *b, unsigned long place, unsigned int order)
+{
+	unsigned int l = order / NODE_ORDER;
+
+	if (!unit_is_free(b, l, place))
+		open_node(b, l, place);
+	take_place(b, l, order % NODE_ORDER, place);
+}
+
+/*
+ * The node of a level to take 2^@order units from: the lowest of those whose
+ * largest free block is the smallest that serves; RESPOOL_NO_PAGE if none does.
+ */
+static unsigned long best_node(const struct respool_level *level, unsigned int order)
+{
+	u32 fit = level->classes >> order;
+
+	return fit ? summary_first(&level->class[order + __ffs64(fit)]) : RESPOOL_NO_PAGE;
+}
+
+/* A free block of 2^@order units of level @l, from bit @bit of word @w on. */
+struct spot {
+	unsigned int l;
+	unsigned int order;
+	unsigned long w;
+	unsigned int bit;
+};
+
+/*
+ * Find the smallest block that can serve a request for 2^@order units of level
+ * @l, below it whole nodes: those of the levels above. Returns whether there is one.
+ */
+static bool find_spot(const struct respool_buddy *b, unsigned int l, unsigned int order,
+		      struct spot *spot)
+{
+	const struct respool_level *level = &b->level[l];
+	unsigned long n = RESPOOL_NO_PAGE;
+	unsigned int word;
+
+	for (; l < b->levels; l++, level++, order = 0) {
+		n = best_node(level, order);
+		if (n != RESPOOL_NO_PAGE)
+			break;
+	}
+	if (n == RESPOOL_NO_PAGE)
+		return false;
+	spot->l = l;
+	spot->order = order;
+	spot->w = n * NODE_WORDS;
+	spot->bit = 0;
+	word = best_word(&level->word_largest[spot->w], order);
+	if (word < NODE_WORDS)
+		spot->bit = smallest_in_word(level->word[spot->w + word], &spot->order);
 	else
-		give_large(b, frame, order);
+		word = best_words(&level->word[spot->w], &spot->order);
+	spot->w += word;
+	return true;
+}
+
+static unsigned long place_of_spot(const struct respool_buddy *b, const struct spot *spot)
+{
+	return place_at(&b->level[spot->l], spot->w, spot->bit, spot->l);
+}
+
+/* Place of the block that a request for @order is cut from, or RESPOOL_NO_PAGE. */
+static unsigned long find_place(const struct respool_buddy *b, unsigned int order)
+{
+	struct spot spot;
+
+	if (!find_spot(b, order / NODE_ORDER, order % NODE_ORDER, &spot))
+		return RESPOOL_NO_PAGE;
+	return place_of_spot(b, &spot);
+}
+
+/* Find and take a block of @order. Returns its place, or RESPOOL_NO_PAGE. */
+static unsigned long take_best(struct respool_buddy *b, unsigned int order)
+{
+	unsigned int l = order / NODE_ORDER;
+	unsigned long place;
+	struct spot spot;
+
+	order %= NODE_ORDER;
+	if (!find_spot(b, l, order, &spot))
+		return RESPOOL_NO_PAGE;
+	place = place_of_spot(b, &spot);
+	if (likely(spot.l == l)) {
+		take_units(b, l, spot.w, spot.bit, order, spot.order);
+	} else {
+		open_node(b, l, place);
+		take_place(b, l, order, place);
+	}
+	return place;
 }
 
 /* Allocation and free */
@@ -391,68 +663,75 @@ static void count_freed(struct respool_buddy *b, unsigned int order, unsigned lo
  */
 unsigned long respool_buddy_alloc(struct respool_buddy *b, unsigned int order, unsigned int tag)
 {
-	unsigned long frame;
+	unsigned long place;
 
 	if (order > b->max_order)
 		return RESPOOL_NO_PAGE;
-	frame = take(b, order);
-	if (frame == RESPOOL_NO_PAGE)
+	place = take_best(b, order);
+	if (place == RESPOOL_NO_PAGE)
 		return RESPOOL_NO_PAGE;
-	respool_state_mark(&b->state[frame], order, tag);
+	respool_state_mark(&b->state[page_at(b, place)], order, tag);
 	count_allocated(b, order, 1);
-	return frame - b->lead;
+	return page_at(b, place);
 }
 
-/* Order of the largest aligned block that starts at @frame and has at most @nr_pages. */
-static unsigned int largest_order_at(const struct respool_buddy *b, unsigned long frame,
+/* Order of the largest aligned block that starts at @place and has at most @nr_pages. */
+static unsigned int largest_order_at(const struct respool_buddy *b, unsigned long place,
 				     unsigned long nr_pages)
 {
-	unsigned long place = place_of(b, frame);
 	unsigned int order = min_t(unsigned int, ilog2(nr_pages), b->max_order);
 
 	return place ? min_t(unsigned int, order, __ffs64(place)) : order;
 }
 
-/* Free the pages from @frame to before @end in as few blocks as they make. */
-static void give_range(struct respool_buddy *b, unsigned long frame, unsigned long end)
+/* Free the pages from @place to before @end. */
+static void give_range(struct respool_buddy *b, unsigned long place, unsigned long end)
 {
 	unsigned int order;
 
-	for (; frame < end; frame += 1UL << order) {
-		order = largest_order_at(b, frame, end - frame);
-		give(b, frame, order);
+	for (; place < end; place += 1UL << order) {
+		order = largest_order_at(b, place, end - place);
+		give(b, place, order);
 	}
 }
 
-/* Write down that @tag holds @nr_pages pages from @frame, a row of parts unless a block. */
-static void mark_range(struct respool_buddy *b, unsigned long frame, unsigned long nr_pages,
+/* Take those pages, all free. */
+static void take_range(struct respool_buddy *b, unsigned long place, unsigned long end)
+{
+	unsigned int order;
+
+	for (; place < end; place += 1UL << order) {
+		order = largest_order_at(b, place, end - place);
+		take(b, place, order);
+	}
+}
+
+/* Write down that @tag holds @nr_pages pages from @place, a row of parts unless a block. */
+static void mark_range(struct respool_buddy *b, unsigned long place, unsigned long nr_pages,
 		       unsigned int tag)
 {
-	unsigned int order = largest_order_at(b, frame, nr_pages), part;
-	unsigned long at;
+	unsigned int order = largest_order_at(b, place, nr_pages), part;
+	unsigned long page = page_at(b, place), done;
 
 	if (nr_pages == 1UL << order) {
-		respool_state_mark(&b->state[frame], order, tag);
+		respool_state_mark(&b->state[page], order, tag);
 		count_allocated(b, order, 1);
 		return;
 	}
-	for (at = frame; at < frame + nr_pages; at += 1UL << part) {
-		part = largest_order_at(b, at, frame + nr_pages - at);
-		b->state[at] = RESPOOL_STATE_PART | part;
+	for (done = 0; done < nr_pages; done += 1UL << part) {
+		part = largest_order_at(b, place + done, nr_pages - done);
+		b->state[page + done] = RESPOOL_STATE_PART | part;
 		count_allocated(b, part, 1);
 	}
-	b->state[frame] = RESPOOL_STATE_EXACT | order;
-	b->state[frame + (order || nr_pages == 2 ? 1 : 2)] = RESPOOL_STATE_OWNER | tag;
+	b->state[page] = RESPOOL_STATE_EXACT | order;
+	b->state[page + (order || nr_pages == 2 ? 1 : 2)] = RESPOOL_STATE_OWNER | tag;
 }
 
-/*
- * Allocate exactly @nr_pages pages: a block of the order above, whose tail is
- * given back.
- */
+/* Allocate exactly @nr_pages pages: the first of a block of the order above. */
 unsigned long respool_buddy_alloc_exact(struct respool_buddy *b, unsigned long nr_pages,
 					unsigned int tag)
 {
-	unsigned long frame;
+	unsigned long place;
 	unsigned int order;
 
 	if (!nr_pages || nr_pages > b->nr_pages)
@@ -462,156 +741,192 @@ unsigned long respool_buddy_alloc_exact(struct respool_buddy *b, unsigned long n
 		return respool_buddy_alloc(b, order, tag);
 	if (order > b->max_order)
 		return RESPOOL_NO_PAGE;
-	frame = take(b, order);
-	if (frame == RESPOOL_NO_PAGE)
+	place = find_place(b, order);
+	if (place == RESPOOL_NO_PAGE)
 		return RESPOOL_NO_PAGE;
-	give_range(b, frame + nr_pages, frame + (1UL << order));
-	mark_range(b, frame, nr_pages, tag);
-	return frame - b->lead;
+	take_range(b, place, place + nr_pages);
+	mark_range(b, place, nr_pages, tag);
+	return page_at(b, place);
 }
 
 /* Batches, for magazines */
 
-static unsigned int cache_block(struct respool_buddy *b, unsigned long frame, unsigned int order,
-				u32 *page)
+/* Note the blocks of @order that the block of order @whole at @place is cut into. */
+static inline unsigned int cache_blocks(struct respool_buddy *b, unsigned long place,
+					unsigned int whole, unsigned int order, u32 *pages)
 {
-	b->state[frame] = RESPOOL_STATE_CACHED | order;
-	*page = frame - b->lead;
-	return 1;
-}
-
-/* Take up to @nr blocks whose bits share a word with the region's first of @order. */
-static unsigned int batch_from_word(struct respool_buddy *b, unsigned long r, unsigned int order,
-				    unsigned int nr, u32 *pages)
-{
-	unsigned int base = region_base(order), bit = region_first(&b->region[r], order), got = 0;
-	u64 *word = &b->region[r].word[bit >> 6], bits = *word, taken = 0;
-	u16 orders = b->sum[r].orders;
-
-	/* The orders that share the last word come one after another. */
-	if (order > 3)
-		bits &= (BIT_ULL(RESPOOL_REGION_PAGES >> order) - 1) << (base & 63);
-	for (bit &= ~63; bits && got < nr; bits &= bits - 1) {
-		taken |= bits & -bits;
-		got += cache_block(b, (r << RESPOOL_REGION_ORDER) +
-				   ((bit + __ffs64(bits) - base) << order), order, &pages[got]);
-	}
-	*word &= ~taken;
-	b->nr_free[order] -= got;
-	b->sum[r].free[order] -= got;
-	if (!b->sum[r].free[order])
-		set_region_orders(b, r, orders & ~(1U << order));
-	return got;
-}
-
-/* Blocks of @order that the block of order @whole at @frame is cut into. */
-static unsigned int batch_from_block(struct respool_buddy *b, unsigned long frame,
-				     unsigned int whole, unsigned int order, u32 *pages)
-{
-	unsigned long end = frame + (1UL << whole);
+	unsigned long page = page_at(b, place), end = page + (1UL << whole);
 	unsigned int got = 0;
 
-	for (; frame < end; frame += 1UL << order)
-		got += cache_block(b, frame, order, &pages[got]);
+	for (; page < end; page += 1UL << order) {
+		b->state[page] = RESPOOL_STATE_CACHED | order;
+		pages[got++] = page;
+	}
 	return got;
 }
 
-/* As take_small(), but all that a word, or the block to be cut, has. */
-static unsigned int batch_small(struct respool_buddy *b, unsigned int order, unsigned int nr,
-				u32 *pages)
+/* First bits of @nr of the free blocks of 2^@order, those in the smallest blocks. */
+static u64 smallest_blocks(u64 blocks, unsigned int order, unsigned int nr)
 {
-	unsigned int whole = min_t(unsigned int, order + ilog2(nr), RESPOOL_REGION_ORDER - 1);
-	unsigned long r = best_region(b, order), frame;
-	u16 orders;
+	unsigned int merged = order, k;
+	u64 chosen = 0, pairs, part;
 
-	if (r == RESPOOL_NO_PAGE) {
-		frame = take_new_region(b, whole);
-		return frame == RESPOOL_NO_PAGE ? 0 :
-		       batch_from_block(b, frame, whole, order, pages);
+	for (;; blocks = pairs, merged++) {
+		pairs = pairs_of(blocks, merged);
+		part = alone_of(blocks, pairs, merged);
+		if (!part)
+			continue;
+		for (k = order; k < merged; k++)
+			part |= part << (1U << k);
+		if (hweight64(chosen | part) > nr)
+			break;
+		chosen |= part;
 	}
-	orders = b->sum[r].orders;
-	if (orders & 1U << order)
-		return batch_from_word(b, r, order, nr, pages);
-	whole = min_t(unsigned int, whole, order + __ffs64(orders >> order));
-	return batch_from_block(b, take_from_region(b, r, whole), whole, order, pages);
+	for (nr -= hweight64(chosen); nr--; part &= part - 1)
+		chosen |= part & -part;
+	return chosen;
 }
 
-/* As take_large(), but all that the block to be cut has. */
-static unsigned int batch_large(struct respool_buddy *b, unsigned int order, unsigned int nr,
-				u32 *pages)
+/* Count the blocks that make up a word's free blocks of 2^@order. Returns the largest's order. */
+static unsigned int count_blocks(unsigned long *nr_free, u64 blocks, unsigned int order, long sign)
 {
-	u32 fit = b->large_orders >> (order - RESPOOL_REGION_ORDER);
-	unsigned int whole;
+	u64 pairs;
 
-	if (!fit)
+	for (; blocks; blocks = pairs, order++) {
+		pairs = pairs_of(blocks, order);
+		nr_free[order] += sign * (long)hweight64(alone_of(blocks, pairs, order));
+	}
+	return order - 1;
+}
+
+/* Take up to @nr blocks of 2^@order units, less than a word, from word @w of level @l. */
+static unsigned int batch_from_word(struct respool_buddy *b, unsigned int l, unsigned long w,
+				    unsigned int order, unsigned int nr, u32 *pages)
+{
+	unsigned long *nr_free = b->nr_free + NODE_ORDER * l, first, page;
+	struct respool_level *level = &b->level[l];
+	u64 blocks = blocks_of(level->word[w], order), bits = blocks;
+	unsigned int got = 0, merged, k;
+
+	merged = count_blocks(nr_free, blocks, order, -1);
+	if (hweight64(blocks) > nr) {
+		bits = smallest_blocks(blocks, order, nr);
+		count_blocks(nr_free, blocks & ~bits, order, 1);
+	}
+	first = page_at(b, place_at(level, w, 0, l));
+	for (blocks = bits; blocks; blocks &= blocks - 1) {
+		page = first + ((unsigned long)__ffs64(blocks) << NODE_ORDER * l);
+		b->state[page] = RESPOOL_STATE_CACHED | (NODE_ORDER * l + order);
+		pages[got++] = page;
+	}
+	for (k = 0; k < order; k++)
+		bits |= bits << (1U << k);
+	level->word[w] &= ~bits;
+	settle(b, level, w, merged);
+	return got;
+}
+
+/*
+ * Take up to @nr blocks of @order: of those smaller than a word, in the word
+ * where a single allocation would look; else from the block that it would cut.
+ */
+static unsigned int batch_some(struct respool_buddy *b, unsigned int order, unsigned int nr,
+			       u32 *pages)
+{
+	unsigned int l = order / NODE_ORDER, small = order % NODE_ORDER, whole;
+	unsigned long place;
+	struct spot spot;
+
+	if (!find_spot(b, l, small, &spot))
 		return 0;
-	whole = order + min_t(unsigned int, ilog2(nr), __ffs64(fit));
-	return batch_from_block(b, take_large(b, whole), whole, order, pages);
+	if (spot.l == l && spot.order < WORD_ORDER)
+		return batch_from_word(b, l, spot.w, small, nr, pages);
+	place = place_of_spot(b, &spot);
+	whole = spot.l == l ? NODE_ORDER * l + spot.order : NODE_ORDER * (l + 1) - 1;
+	whole = min_t(unsigned int, whole, order + ilog2(nr));
+	take(b, place, whole);
+	return cache_blocks(b, place, whole, order, pages);
 }
 
 /*
  * Take up to @nr blocks of @order for a magazine, or none if that could go
- * below the watermark: the blocks of that order in one word or, if there are
- * none, what the block that a single allocation would cut has to give. Returns
- * how many, their first pages in @pages; they count as allocated and are
- * marked as cached.
+ * below the watermark: of small ones those in one word, where a single
+ * allocation would look for one. Returns how many, their first pages in
+ * @pages; they count as allocated and are marked as cached.
  */
 unsigned int respool_buddy_alloc_batch(struct respool_buddy *b, unsigned int order,
 				       unsigned int nr, u32 *pages)
 {
-	unsigned int got;
+	unsigned int got = 0, more, tries = 1;
 
 	if (order > b->max_order || b->free_pages < b->watermark + ((unsigned long)nr << order))
 		return 0;
-	if (order < RESPOOL_REGION_ORDER)
-		got = batch_small(b, order, nr, pages);
-	else
-		got = batch_large(b, order, nr, pages);
+	do {
+		more = batch_some(b, order, nr - got, pages + got);
+		got += more;
+	} while (more && got < nr / 8 && tries--);
 	count_allocated(b, order, got);
 	return got;
 }
 
-/* Give back @nr blocks that a magazine had. */
-void respool_buddy_free_batch(struct respool_buddy *b, unsigned int order, unsigned int nr,
-			      const u32 *pages)
+/* Inline, for the compiler to make the best of what it knows. */
+static __always_inline unsigned int free_blocks(struct respool_buddy *b, unsigned int l,
+						unsigned int order, unsigned int nr,
+						const u32 *pages)
 {
-	bool small = order < RESPOOL_REGION_ORDER;
-	unsigned long frame;
+	const unsigned int most = nr + MOVE_BLOCKS * b->moves;
+	unsigned long page;
 	unsigned int i;
 
-	for (i = 0; i < nr; i++) {
-		frame = frame_of(b, pages[i]);
-		b->state[frame] = RESPOOL_STATE_NONE;
-		if (order)
-			b->state[frame + 1] = RESPOOL_STATE_NONE;
-		if (small)
-			give_small(b, frame, order);
-		else
-			give_large(b, frame, order);
+	for (i = 0; i < nr && (int)(most - MOVE_BLOCKS * b->moves - i) > 0; i++) {
+		page = pages[i];
+		b->state[page] = RESPOOL_STATE_NONE;
+		if (l || order)
+			b->state[page + 1] = RESPOOL_STATE_NONE;
+		give_to(b, l, order, place_of(b, page));
 	}
-	count_freed(b, order, nr);
+	return i;
+}
+
+/*
+ * Give back up to @nr blocks that a magazine had. The more nodes change their
+ * class by it the fewer. Returns how many, at least one.
+ */
+unsigned int respool_buddy_free_batch(struct respool_buddy *b, unsigned int order,
+				      unsigned int nr, const u32 *pages)
+{
+	unsigned int l = order / NODE_ORDER, given;
+
+	if (!order)
+		given = free_blocks(b, 0, 0, nr, pages);
+	else if (!l)
+		given = free_blocks(b, 0, order, nr, pages);
+	else
+		given = free_blocks(b, l, order % NODE_ORDER, nr, pages);
+	count_freed(b, order, given);
+	return given;
 }
 
 /* Free */
 
-/* Why the byte at @frame does not begin a block. */
-static int not_a_head(const struct respool_buddy *b, unsigned long frame)
+/* Why the byte at @page does not begin a block. */
+static int not_a_head(const struct respool_buddy *b, unsigned long page)
 {
 	struct respool_block block;
 
-	respool_buddy_find(b, frame - b->lead, &block);
+	respool_buddy_find(b, page, &block);
 	return block.kind == RESPOOL_PAGE_ALLOCATED ? -EINVAL : -EALREADY;
 }
 
-static bool part_follows(const struct respool_buddy *b, unsigned long frame)
+static bool part_follows(const struct respool_buddy *b, unsigned long page)
 {
-	return frame < b->lead + b->nr_pages && respool_state_is_part(b->state[frame]);
+	return page < b->nr_pages && respool_state_is_part(b->state[page]);
 }
 
 /* Two pages of an exact block, a part each: the second has no room but for the owner. */
 static bool is_odd_pair(const struct respool_buddy *b, unsigned long head)
 {
-	return b->state[head] == RESPOOL_STATE_EXACT && head + 1 < b->lead + b->nr_pages &&
+	return b->state[head] == RESPOOL_STATE_EXACT && head + 1 < b->nr_pages &&
 	       b->state[head + 1] >= RESPOOL_STATE_OWNER;
 }
 
@@ -635,16 +950,16 @@ static unsigned int owner_of(const struct respool_buddy *b, unsigned long head)
 int respool_buddy_free(struct respool_buddy *b, unsigned long page, unsigned int order,
 		       struct respool_block *freed)
 {
-	unsigned long frame = frame_of(b, page);
+	unsigned long at = page;
 	bool exact, odd_pair;
 	unsigned int part;
 	u8 state;
 
 	if (page >= b->nr_pages)
 		return -EFAULT;
-	state = READ_ONCE(b->state[frame]);
+	state = READ_ONCE(b->state[page]);
 	if (!respool_state_is_head(state))
-		return not_a_head(b, frame);
+		return not_a_head(b, page);
 	part = respool_state_order(state);
 	exact = respool_state_is_exact(state);
 	if (order != RESPOOL_ANY_ORDER && (exact || order != part))
@@ -653,99 +968,92 @@ int respool_buddy_free(struct respool_buddy *b, unsigned long page, unsigned int
 	freed->kind = RESPOOL_PAGE_FREE;
 	freed->page = page;
 	freed->order = part;
-	freed->tag = owner_of(b, frame);
+	freed->tag = owner_of(b, page);
 	freed->nr_pages = 0;
-	odd_pair = exact && is_odd_pair(b, frame);
+	odd_pair = exact && is_odd_pair(b, page);
 	/* A magazine may be taking the block back at this moment: one of us is first. */
-	if (cmpxchg(&b->state[frame], state, RESPOOL_STATE_NONE) != state)
+	if (cmpxchg(&b->state[page], state, RESPOOL_STATE_NONE) != state)
 		return -EALREADY;
 	if (odd_pair)
-		b->state[frame + 1] = RESPOOL_STATE_PART;
+		b->state[page + 1] = RESPOOL_STATE_PART;
 	for (;;) {
-		b->state[frame] = RESPOOL_STATE_NONE;
+		b->state[at] = RESPOOL_STATE_NONE;
 		if (part)
-			b->state[frame + 1] = RESPOOL_STATE_NONE;
+			b->state[at + 1] = RESPOOL_STATE_NONE;
 		count_freed(b, part, 1);
-		give(b, frame, part);
+		give(b, place_of(b, at), part);
 		freed->nr_pages += 1UL << part;
-		frame += 1UL << part;
-		if (!exact || !part_follows(b, frame))
+		at += 1UL << part;
+		if (!exact || !part_follows(b, at))
 			return 0;
-		part = respool_state_order(b->state[frame]);
+		part = respool_state_order(b->state[at]);
 	}
 }
 
 /* Looking */
 
-static bool block_is_free(const struct respool_buddy *b, unsigned long place, unsigned int order)
+static bool find_free(const struct respool_buddy *b, unsigned long page,
+		      struct respool_block *block)
 {
-	unsigned long frame = frame_at(b, place);
+	unsigned long place = place_of(b, page);
+	const struct respool_level *level;
+	unsigned int l = 0;
 
-	if (order >= RESPOOL_REGION_ORDER)
-		return summary_test(&b->large[order - RESPOOL_REGION_ORDER], place >> order);
-	return region_test(&b->region[frame >> RESPOOL_REGION_ORDER], region_base(order) +
-			   ((frame & (RESPOOL_REGION_PAGES - 1)) >> order));
+	while (l < b->levels && !unit_is_free(b, l, place))
+		l++;
+	if (l == b->levels)
+		return false;
+	level = &b->level[l];
+	block->kind = RESPOOL_PAGE_FREE;
+	block->order = NODE_ORDER * l + merged_order(level, word_at(level, place, l),
+						     bit_at(place, l), 0);
+	block->page = page_at(b, round_down(place, 1UL << block->order));
+	block->nr_pages = 1UL << block->order;
+	return true;
 }
 
 /* Pages of the block whose first part is at @head. */
 static unsigned long pages_of(const struct respool_buddy *b, unsigned long head)
 {
-	unsigned long frame = head + (1UL << respool_state_order(b->state[head]));
+	unsigned long page = head + (1UL << respool_state_order(b->state[head]));
 
 	if (is_odd_pair(b, head))
 		return 2;
 	if (respool_state_is_exact(b->state[head]))
-		while (part_follows(b, frame))
-			frame += 1UL << respool_state_order(b->state[frame]);
-	return frame - head;
+		while (part_follows(b, page))
+			page += 1UL << respool_state_order(b->state[page]);
+	return page - head;
 }
 
-static bool find_free(const struct respool_buddy *b, unsigned long place,
-		      struct respool_block *block)
+/* First page of the block or part that @page is in, or RESPOOL_NO_PAGE if it is in none. */
+static unsigned long find_part(const struct respool_buddy *b, unsigned long page)
 {
-	unsigned int order;
-
-	for (order = 0; order <= b->max_order; order++) {
-		if (!block_is_free(b, place, order))
-			continue;
-		block->kind = RESPOOL_PAGE_FREE;
-		block->page = frame_at(b, round_down(place, 1UL << order)) - b->lead;
-		block->order = order;
-		block->nr_pages = 1UL << order;
-		return true;
-	}
-	return false;
-}
-
-/* Frame of the block or part that @frame is in, or RESPOOL_NO_PAGE if it is in none. */
-static unsigned long find_part(const struct respool_buddy *b, unsigned long frame)
-{
-	unsigned long place = place_of(b, frame), start;
+	unsigned long place = place_of(b, page), start;
 	unsigned int order;
 	u8 state;
 
-	if (frame > b->lead && is_odd_pair(b, frame - 1))
-		return frame - 1;
+	if (page && is_odd_pair(b, page - 1))
+		return page - 1;
 	for (order = 0; order <= b->max_order; order++) {
 		start = round_down(place, 1UL << order);
-		if (start < place_of(b, b->lead))
+		if (start < b->offset)
 			break;
-		state = b->state[frame_at(b, start)];
+		state = b->state[page_at(b, start)];
 		if (respool_state_is_block(state) && respool_state_order(state) >= order)
-			return frame_at(b, start);
+			return page_at(b, start);
 	}
 	return RESPOOL_NO_PAGE;
 }
 
-/* Frame of the part that ends where the one at @frame begins. */
-static unsigned long part_before(const struct respool_buddy *b, unsigned long frame)
+/* First page of the part that ends where the one at @page begins. */
+static unsigned long part_before(const struct respool_buddy *b, unsigned long page)
 {
 	unsigned long before;
 	unsigned int order;
 	u8 state;
 
-	for (order = 0; order <= b->max_order && 1UL << order <= frame - b->lead; order++) {
-		before = frame - (1UL << order);
+	for (order = 0; order <= b->max_order && 1UL << order <= page; order++) {
+		before = page - (1UL << order);
 		state = b->state[before];
 		if ((respool_state_is_exact(state) || respool_state_is_part(state)) &&
 		    respool_state_order(state) == order)
@@ -770,23 +1078,21 @@ static enum respool_page_kind kind_of(u8 state)
 void respool_buddy_find(const struct respool_buddy *b, unsigned long page,
 			struct respool_block *block)
 {
-	unsigned long frame = frame_of(b, page);
-
 	memset(block, 0, sizeof(*block));
 	block->kind = RESPOOL_PAGE_OUTSIDE;
-	if (page >= b->nr_pages || find_free(b, place_of(b, frame), block))
+	if (page >= b->nr_pages || find_free(b, page, block))
 		return;
-	frame = find_part(b, frame);
-	while (frame != RESPOOL_NO_PAGE && respool_state_is_part(b->state[frame]))
-		frame = part_before(b, frame);
-	if (frame == RESPOOL_NO_PAGE)
+	page = find_part(b, page);
+	while (page != RESPOOL_NO_PAGE && respool_state_is_part(b->state[page]))
+		page = part_before(b, page);
+	if (page == RESPOOL_NO_PAGE)
 		return;
-	block->kind = kind_of(b->state[frame]);
-	block->page = frame - b->lead;
-	block->order = respool_state_order(b->state[frame]);
-	block->nr_pages = pages_of(b, frame);
+	block->kind = kind_of(b->state[page]);
+	block->page = page;
+	block->order = respool_state_order(b->state[page]);
+	block->nr_pages = pages_of(b, page);
 	if (block->kind == RESPOOL_PAGE_ALLOCATED)
-		block->tag = owner_of(b, frame);
+		block->tag = owner_of(b, page);
 }
 
 static void set_bits(u64 *map, unsigned int first, unsigned int nr)
@@ -795,13 +1101,13 @@ static void set_bits(u64 *map, unsigned int first, unsigned int nr)
 		map[first >> 6] |= BIT_ULL(first & 63);
 }
 
-static bool region_is_free(const struct respool_buddy *b, unsigned long r)
+/* Whether the region that begins at @place is wholly free. */
+static bool region_is_free(const struct respool_buddy *b, unsigned long place)
 {
-	unsigned long place = place_of(b, r << RESPOOL_REGION_ORDER);
-	unsigned int order;
+	unsigned int l;
 
-	for (order = RESPOOL_REGION_ORDER; order <= b->max_order; order++)
-		if (block_is_free(b, place, order))
+	for (l = 1; l < b->levels; l++)
+		if (unit_is_free(b, l, place))
 			return true;
 	return false;
 }
@@ -814,30 +1120,27 @@ void respool_buddy_region_map(const struct respool_buddy *b, unsigned long r,
 			      u64 pool[RESPOOL_REGION_PAGES / 64],
 			      u64 free[RESPOOL_REGION_PAGES / 64])
 {
-	unsigned long start = r << RESPOOL_REGION_ORDER;
-	unsigned long first = max(start, b->lead);
-	unsigned long end = min(start + RESPOOL_REGION_PAGES, b->lead + b->nr_pages);
-	unsigned int order, block;
+	unsigned long start = place_at(&b->level[0], r * NODE_WORDS, 0, 0);
+	unsigned long first = max(start, b->offset);
+	unsigned long end = min(start + RESPOOL_REGION_PAGES, b->offset + b->nr_pages);
 
 	memset(pool, 0, RESPOOL_REGION_PAGES / 8);
 	set_bits(pool, first - start, end - first);
-	memset(free, 0, RESPOOL_REGION_PAGES / 8);
-	if (region_is_free(b, r)) {
-		set_bits(free, 0, RESPOOL_REGION_PAGES);
-		return;
-	}
-	for (order = 0; order < RESPOOL_REGION_ORDER; order++)
-		for (block = 0; block < RESPOOL_REGION_PAGES >> order; block++)
-			if (region_test(&b->region[r], region_base(order) + block))
-				set_bits(free, block << order, 1U << order);
+	if (region_is_free(b, start))
+		memset(free, 0xff, RESPOOL_REGION_PAGES / 8);
+	else
+		memcpy(free, &b->level[0].word[r * NODE_WORDS], RESPOOL_REGION_PAGES / 8);
 }
 
 /* Order of the largest free block, -1 when there is none. */
 int respool_buddy_largest_free_order(const struct respool_buddy *b)
 {
-	if (b->large_orders)
-		return RESPOOL_REGION_ORDER + fls64(b->large_orders) - 1;
-	return fls64(b->classes) - 1;
+	unsigned int l;
+
+	for (l = b->levels; l--;)
+		if (b->level[l].classes)
+			return NODE_ORDER * l + fls64(b->level[l].classes) - 1;
+	return -1;
 }
 
 /* Wholly free regions. */
@@ -897,7 +1200,7 @@ static unsigned long summary_prev(const struct respool_summary *s, unsigned long
 
 /*
  * A search for 2^@order free pages between two places, both multiples of that,
- * and the best that it has found: a place inside a free block.
+ * and the best place that it has found.
  */
 struct search {
 	unsigned int order;
@@ -906,159 +1209,115 @@ struct search {
 	bool top_down;
 
 	unsigned long found;		/* RESPOOL_NO_PAGE as long as nothing is */
-	unsigned long block;		/* place of the free block around it */
-	unsigned int block_order;
 };
 
-/* A free block of at least the order of the search, which may reach into its range. */
-static void consider(struct search *s, unsigned long block, unsigned int order)
+/* Bits @first to @last of the node's word @w, and none of another word's. */
+static u64 bits_between(unsigned int w, unsigned int first, unsigned int last)
 {
-	unsigned long lo = max(s->lo, block), hi = min(s->hi, block + (1UL << order));
-	unsigned long at = s->top_down ? hi - (1UL << s->order) : lo;
+	u64 bits = ~0ULL;
 
-	if (lo >= hi)
-		return;
-	if (s->found != RESPOOL_NO_PAGE && (s->top_down ? at < s->found : at > s->found))
-		return;
-	s->found = at;
-	s->block = block;
-	s->block_order = order;
+	if (w == first / 64)
+		bits &= ~0ULL << first % 64;
+	if (w == last / 64)
+		bits &= ~0ULL >> (63 - last % 64);
+	return bits;
 }
 
-/* First or last of the region's bits @first..@last that is set, or -1. */
-static int region_search(const struct respool_region *region, unsigned int first,
-			 unsigned int last, bool top_down)
+/* First or last of the free blocks of 2^@order that begin at units @first to @last, or -1. */
+static int search_node(const u64 *node, unsigned int order, unsigned int first,
+		       unsigned int last, bool top_down)
 {
-	unsigned int words = (last >> 6) - (first >> 6) + 1, i, w;
+	unsigned int words = last / 64 - first / 64 + 1, i, w;
 	u64 bits;
 
+	if (order >= WORD_ORDER) {
+		bits = blocks_of(full_words(node), order - WORD_ORDER);
+		bits &= bits_between(0, first / 64, last / 64);
+		return bits ? 64 * (top_down ? (int)fls64(bits) - 1 : (int)__ffs64(bits)) : -1;
+	}
 	for (i = 0; i < words; i++) {
-		w = top_down ? (last >> 6) - i : (first >> 6) + i;
-		bits = region->word[w];
-		if (w == first >> 6)
-			bits &= ~0ULL << (first & 63);
-		if (w == last >> 6)
-			bits &= ~0ULL >> (63 - (last & 63));
+		w = top_down ? last / 64 - i : first / 64 + i;
+		bits = blocks_of(node[w], order) & bits_between(w, first, last);
 		if (bits)
 			return w * 64 + (top_down ? (int)fls64(bits) - 1 : (int)__ffs64(bits));
 	}
 	return -1;
 }
 
-static void consider_region(const struct respool_buddy *b, struct search *s, unsigned long r)
+/* Look in node @n of level @l for 2^@order units, which at least reach into the range. */
+static void consider_node(const struct respool_buddy *b, struct search *s, unsigned int l,
+			  unsigned int order, unsigned long n)
 {
-	unsigned long start = place_of(b, r << RESPOOL_REGION_ORDER);
-	unsigned long lo = max(s->lo, start) - start;
-	unsigned long hi = min(s->hi, start + RESPOOL_REGION_PAGES) - start;
-	unsigned int order, base;
-	int bit;
+	const struct respool_level *level = &b->level[l];
+	unsigned long start = (n * NODE_WORDS + level->first) * 64;
+	unsigned long first = max(s->lo >> NODE_ORDER * l, start);
+	unsigned long last = min((s->hi - 1) >> NODE_ORDER * l, start + NODE_UNITS - 1), at;
+	int unit = search_node(&level->word[n * NODE_WORDS], order, first - start, last - start,
+			       s->top_down);
 
-	for (order = s->order; order < RESPOOL_REGION_ORDER; order++) {
-		base = region_base(order);
-		bit = region_search(&b->region[r], base + (lo >> order), base + ((hi - 1) >> order),
-				    s->top_down);
-		if (bit >= 0)
-			consider(s, start + ((unsigned long)(bit - base) << order), order);
-	}
+	if (unit < 0)
+		return;
+	at = start + unit;
+	if (s->top_down)
+		at = min(s->hi, (at + (1UL << order)) << NODE_ORDER * l) - (1UL << s->order);
+	else
+		at = max(s->lo, at << NODE_ORDER * l);
+	if (s->found == RESPOOL_NO_PAGE || (s->top_down ? at > s->found : at < s->found))
+		s->found = at;
 }
 
-/* The regions at both ends bit by bit, those between by their class. */
-static void search_small(const struct respool_buddy *b, struct search *s)
+/* The nodes at both ends bit by bit, those between by their class. */
+static void search_level(const struct respool_buddy *b, struct search *s, unsigned int l,
+			 unsigned int order)
 {
-	unsigned long first = frame_at(b, s->lo) >> RESPOOL_REGION_ORDER;
-	unsigned long last = frame_at(b, s->hi - 1) >> RESPOOL_REGION_ORDER;
+	const struct respool_level *level = &b->level[l];
+	unsigned long first = word_at(level, s->lo, l) / NODE_WORDS;
+	unsigned long last = word_at(level, s->hi - 1, l) / NODE_WORDS, n;
 	unsigned int class;
-	unsigned long r;
 
-	consider_region(b, s, first);
+	consider_node(b, s, l, order, first);
 	if (last == first)
 		return;
-	consider_region(b, s, last);
-	for (class = s->order; class < RESPOOL_REGION_ORDER; class++) {
+	consider_node(b, s, l, order, last);
+	for (class = order; class < NODE_ORDER; class++) {
 		if (s->top_down)
-			r = summary_prev(&b->region_class[class], last - 1);
+			n = summary_prev(&level->class[class], last - 1);
 		else
-			r = summary_next(&b->region_class[class], first + 1);
-		if (r > first && r < last)
-			consider_region(b, s, r);
+			n = summary_next(&level->class[class], first + 1);
+		if (n > first && n < last)
+			consider_node(b, s, l, order, n);
 	}
 }
 
-static void search_large(const struct respool_buddy *b, struct search *s)
-{
-	unsigned int order = max_t(unsigned int, s->order, RESPOOL_REGION_ORDER);
-	const struct respool_summary *large;
-	unsigned long block;
-
-	for (; order <= b->max_order; order++) {
-		large = &b->large[order - RESPOOL_REGION_ORDER];
-		if (s->top_down)
-			block = summary_prev(large, (s->hi - 1) >> order);
-		else
-			block = summary_next(large, s->lo >> order);
-		if (block != RESPOOL_NO_PAGE)
-			consider(s, block << order, order);
-	}
-}
-
-/* Bounded by the square of the number of orders, whatever the range. */
+/* Bounded by the number of orders, whatever the range. */
 static bool search(const struct respool_buddy *b, struct search *s)
 {
+	unsigned int l = s->order / NODE_ORDER, order = s->order % NODE_ORDER;
+
 	s->found = RESPOOL_NO_PAGE;
 	s->lo = round_up(s->lo, 1UL << s->order);
 	s->hi = round_down(s->hi, 1UL << s->order);
 	if (s->order > b->max_order || s->lo >= s->hi)
 		return false;
-	if (s->order < RESPOOL_REGION_ORDER)
-		search_small(b, s);
-	search_large(b, s);
+	for (; l < b->levels; l++, order = 0)
+		search_level(b, s, l, order);
 	return s->found != RESPOOL_NO_PAGE;
 }
 
-/* Take a block off the free ones. */
-static void remove_free(struct respool_buddy *b, unsigned long frame, unsigned int order)
-{
-	unsigned long r = frame >> RESPOOL_REGION_ORDER;
-	unsigned int block = (frame & (RESPOOL_REGION_PAGES - 1)) >> order;
-	u16 orders;
-
-	if (order >= RESPOOL_REGION_ORDER) {
-		remove_large(b, place_of(b, frame) >> order, order);
-		return;
-	}
-	orders = region_clear(b, r, region_base(order) + block, order, b->sum[r].orders);
-	set_region_orders(b, r, orders);
-}
-
-/* Take pages @frame to before @end, all free, out of the blocks they are in. */
-static void take_range(struct respool_buddy *b, unsigned long frame, unsigned long end)
-{
-	struct respool_block block;
-	unsigned long start, stop;
-
-	while (frame < end) {
-		respool_buddy_find(b, frame - b->lead, &block);
-		start = frame_of(b, block.page);
-		stop = start + block.nr_pages;
-		remove_free(b, start, block.order);
-		give_range(b, start, frame);
-		if (stop > end)
-			give_range(b, end, stop);
-		frame = stop;
-	}
-}
-
-/* Whether all pages from @frame to before @end are free; if not, where it ends. */
-static bool range_is_free(const struct respool_buddy *b, unsigned long frame, unsigned long end,
+/*
+ * Whether all pages from @place to before @end are free. @resume is where it is
+ * known to: @end, or the end of what is in the way.
+ */
+static bool range_is_free(const struct respool_buddy *b, unsigned long place, unsigned long end,
 			  unsigned long *resume)
 {
 	struct respool_block block;
 
-	while (frame < end) {
-		respool_buddy_find(b, frame - b->lead, &block);
+	while (place < end) {
+		respool_buddy_find(b, page_at(b, place), &block);
 		/* Damaged state bytes put a page in no block; get past it all the same. */
-		frame = max(frame + 1, frame_of(b, block.page) + block.nr_pages);
-		*resume = frame;
+		place = max(place + 1, place_of(b, block.page) + block.nr_pages);
+		*resume = place;
 		if (block.kind != RESPOOL_PAGE_FREE)
 			return false;
 	}
@@ -1066,14 +1325,14 @@ static bool range_is_free(const struct respool_buddy *b, unsigned long frame, un
 }
 
 /* The same from the end; if not all are free, where what is in the way begins. */
-static bool range_is_free_down(const struct respool_buddy *b, unsigned long frame,
+static bool range_is_free_down(const struct respool_buddy *b, unsigned long place,
 			       unsigned long end, unsigned long *resume)
 {
 	struct respool_block block;
 
-	while (frame < end) {
-		respool_buddy_find(b, end - 1 - b->lead, &block);
-		end = block.nr_pages ? frame_of(b, block.page) : end - 1;
+	while (place < end) {
+		respool_buddy_find(b, page_at(b, end - 1), &block);
+		end = block.nr_pages ? place_of(b, block.page) : end - 1;
 		*resume = end;
 		if (block.kind != RESPOOL_PAGE_FREE)
 			return false;
@@ -1088,9 +1347,9 @@ static unsigned long scan_up(const struct respool_buddy *b, unsigned long nr_pag
 	unsigned long place = round_up(lo, 1UL << align_order), resume;
 
 	while (place + nr_pages <= hi) {
-		if (range_is_free(b, frame_at(b, place), frame_at(b, place) + nr_pages, &resume))
+		if (range_is_free(b, place, place + nr_pages, &resume))
 			return place;
-		place = round_up(place_of(b, resume), 1UL << align_order);
+		place = round_up(resume, 1UL << align_order);
 	}
 	return RESPOOL_NO_PAGE;
 }
@@ -1099,16 +1358,14 @@ static unsigned long scan_up(const struct respool_buddy *b, unsigned long nr_pag
 static unsigned long scan_down(const struct respool_buddy *b, unsigned long nr_pages,
 			       unsigned int align_order, unsigned long lo, unsigned long hi)
 {
-	unsigned long place, frame, resume;
+	unsigned long place;
 
 	while (lo + nr_pages <= hi) {
 		place = round_down(hi - nr_pages, 1UL << align_order);
 		if (place < lo)
 			break;
-		frame = frame_at(b, place);
-		if (range_is_free_down(b, frame, frame + nr_pages, &resume))
+		if (range_is_free_down(b, place, place + nr_pages, &hi))
 			return place;
-		hi = place_of(b, resume);
 	}
 	return RESPOOL_NO_PAGE;
 }
@@ -1125,8 +1382,8 @@ static bool fit_range(const struct respool_buddy *b, const struct respool_fit *f
 {
 	if (fit->first > fit->last || fit->first >= b->nr_pages)
 		return false;
-	*lo = place_of(b, frame_of(b, fit->first));
-	*hi = place_of(b, frame_of(b, min(fit->last, b->nr_pages - 1))) + 1;
+	*lo = place_of(b, fit->first);
+	*hi = place_of(b, min(fit->last, b->nr_pages - 1)) + 1;
 	return true;
 }
 
@@ -1138,7 +1395,7 @@ static bool fit_range(const struct respool_buddy *b, const struct respool_fit *f
 unsigned long respool_buddy_alloc_fit(struct respool_buddy *b, const struct respool_fit *fit,
 				      unsigned int tag)
 {
-	unsigned long nr_pages = fit->nr_pages, frame, lo, hi;
+	unsigned long nr_pages = fit->nr_pages, place, lo, hi;
 	struct search s = { .top_down = fit->top_down };
 
 	if (!nr_pages || nr_pages > b->nr_pages || fit->align_order > b->max_order ||
@@ -1148,34 +1405,30 @@ unsigned long respool_buddy_alloc_fit(struct respool_buddy *b, const struct resp
 	s.lo = lo;
 	s.hi = hi;
 	if (hi - lo > nr_pages && search(b, &s)) {
-		frame = frame_at(b, s.found);
-		remove_free(b, frame_at(b, s.block), s.block_order);
-		give_range(b, frame_at(b, s.block), frame);
-		give_range(b, frame + nr_pages, frame_at(b, s.block) + (1UL << s.block_order));
+		place = s.found;
 	} else {
 		if (hi - lo > nr_pages && !fit->scan)
 			return RESPOOL_NO_PAGE;
-		lo = scan(b, fit, lo, hi);
-		if (lo == RESPOOL_NO_PAGE)
+		place = scan(b, fit, lo, hi);
+		if (place == RESPOOL_NO_PAGE)
 			return RESPOOL_NO_PAGE;
-		frame = frame_at(b, lo);
-		take_range(b, frame, frame + nr_pages);
 	}
-	mark_range(b, frame, nr_pages, tag);
-	return frame - b->lead;
+	take_range(b, place, place + nr_pages);
+	mark_range(b, place, nr_pages, tag);
+	return page_at(b, place);
 }
 
 /* Take the row of parts of an allocated block off the books; its pages stay taken. */
-static void unmark_range(struct respool_buddy *b, unsigned long frame, unsigned long nr_pages)
+static void unmark_range(struct respool_buddy *b, unsigned long place, unsigned long nr_pages)
 {
-	unsigned long end = frame + nr_pages;
+	unsigned long page = page_at(b, place), done;
 	unsigned int part;
 
-	for (; frame < end; frame += 1UL << part) {
-		part = largest_order_at(b, frame, end - frame);
-		b->state[frame] = RESPOOL_STATE_NONE;
+	for (done = 0; done < nr_pages; done += 1UL << part) {
+		part = largest_order_at(b, place + done, nr_pages - done);
+		b->state[page + done] = RESPOOL_STATE_NONE;
 		if (part)
-			b->state[frame + 1] = RESPOOL_STATE_NONE;
+			b->state[page + done + 1] = RESPOOL_STATE_NONE;
 		count_freed(b, part, 1);
 	}
 }
@@ -1191,35 +1444,35 @@ static void unmark_range(struct respool_buddy *b, unsigned long frame, unsigned 
 int respool_buddy_resize(struct respool_buddy *b, unsigned long page, unsigned long nr_pages,
 			 struct respool_block *was)
 {
-	unsigned long frame = frame_of(b, page), end = frame + nr_pages, old, resume;
+	unsigned long place = place_of(b, page), end = place + nr_pages, old, resume;
 	u8 state;
 
 	if (page >= b->nr_pages)
 		return -EFAULT;
-	state = READ_ONCE(b->state[frame]);
+	state = READ_ONCE(b->state[page]);
 	if (!respool_state_is_head(state))
-		return not_a_head(b, frame);
+		return not_a_head(b, page);
 	if (!nr_pages)
 		return -EINVAL;
-	old = pages_of(b, frame);
-	if (nr_pages > b->nr_pages - page || !range_is_free(b, frame + old, end, &resume))
+	old = pages_of(b, page);
+	if (nr_pages > b->nr_pages - page || !range_is_free(b, place + old, end, &resume))
 		return -ENOSPC;
 	*was = (struct respool_block){
 		.kind = RESPOOL_PAGE_ALLOCATED,
 		.page = page,
 		.nr_pages = old,
 		.order = respool_state_order(state),
-		.tag = owner_of(b, frame),
+		.tag = owner_of(b, page),
 	};
 	/* As in respool_buddy_free(). */
-	if (cmpxchg(&b->state[frame], state, RESPOOL_STATE_NONE) != state)
+	if (cmpxchg(&b->state[page], state, RESPOOL_STATE_NONE) != state)
 		return -EALREADY;
-	unmark_range(b, frame, old);
+	unmark_range(b, place, old);
 	if (nr_pages > old)
-		take_range(b, frame + old, end);
+		take_range(b, place + old, end);
 	else
-		give_range(b, end, frame + old);
-	mark_range(b, frame, nr_pages, was->tag);
+		give_range(b, end, place + old);
+	mark_range(b, place, nr_pages, was->tag);
 	return 0;
 }
 
@@ -1231,13 +1484,13 @@ static unsigned long longest_row(const struct respool_buddy *b, const struct res
 	struct respool_block block;
 
 	while (place < hi) {
-		range_is_free(b, frame_at(b, place), frame_at(b, hi), &resume);
-		respool_buddy_find(b, resume - 1 - b->lead, &block);
-		end = block.kind == RESPOOL_PAGE_FREE ? resume : frame_of(b, block.page);
-		end = min(place_of(b, end), hi);
+		range_is_free(b, place, hi, &resume);
+		respool_buddy_find(b, page_at(b, resume - 1), &block);
+		end = block.kind == RESPOOL_PAGE_FREE ? resume : place_of(b, block.page);
+		end = min(end, hi);
 		if (end > place)
 			longest = max(longest, end - place);
-		place = round_up(place_of(b, resume), 1UL << fit->align_order);
+		place = round_up(resume, 1UL << fit->align_order);
 	}
 	return longest;
 }
@@ -1277,14 +1530,14 @@ unsigned long respool_buddy_largest_fit(const struct respool_buddy *b,
 int respool_buddy_take_out(struct respool_buddy *b, unsigned long page, unsigned long nr_pages,
 			   u8 state)
 {
-	unsigned long frame = frame_of(b, page), resume;
+	unsigned long place = place_of(b, page), resume;
 
 	if (!nr_pages || page >= b->nr_pages || nr_pages > b->nr_pages - page)
 		return -EFAULT;
-	if (!range_is_free(b, frame, frame + nr_pages, &resume))
+	if (!range_is_free(b, place, place + nr_pages, &resume))
 		return -EBUSY;
-	take_range(b, frame, frame + nr_pages);
-	memset(&b->state[frame], state, nr_pages);
+	take_range(b, place, place + nr_pages);
+	memset(&b->state[page], state, nr_pages);
 	b->free_pages -= nr_pages;
 	if (state == RESPOOL_STATE_BAD)
 		b->bad_pages += nr_pages;
@@ -1296,15 +1549,15 @@ int respool_buddy_take_out(struct respool_buddy *b, unsigned long page, unsigned
 /* Free @nr_pages reserved pages from @page on; -EINVAL, and nothing done, if one is not. */
 int respool_buddy_put_back(struct respool_buddy *b, unsigned long page, unsigned long nr_pages)
 {
-	unsigned long frame = frame_of(b, page), i;
+	unsigned long i;
 
 	if (!nr_pages || page >= b->nr_pages || nr_pages > b->nr_pages - page)
 		return -EFAULT;
 	for (i = 0; i < nr_pages; i++)
-		if (b->state[frame + i] != RESPOOL_STATE_RESERVED)
+		if (b->state[page + i] != RESPOOL_STATE_RESERVED)
 			return -EINVAL;
-	memset(&b->state[frame], RESPOOL_STATE_NONE, nr_pages);
-	give_range(b, frame, frame + nr_pages);
+	memset(&b->state[page], RESPOOL_STATE_NONE, nr_pages);
+	give_range(b, place_of(b, page), place_of(b, page + nr_pages));
 	b->reserved_pages -= nr_pages;
 	b->free_pages += nr_pages;
 	return 0;
@@ -1326,146 +1579,124 @@ static const char *check_summary(const struct respool_summary *s)
 	return NULL;
 }
 
-static unsigned long count_bits(const struct respool_summary *s)
+/* Free blocks of 2^@order units of the node's own. */
+static unsigned int blocks_in_node(const u64 *node, unsigned int order)
 {
-	unsigned long bits = 0, i;
+	unsigned int blocks = 0, w;
+	u64 all;
 
-	for (i = 0; i < words_of(s->nr_bits); i++)
-		bits += hweight64(s->level[0][i]);
-	return bits;
-}
-
-/* Free bits of @order in region @r. */
-static unsigned int count_region_bits(const struct respool_buddy *b, unsigned long r,
-				      unsigned int order)
-{
-	unsigned int bit, bits = 0;
-
-	for (bit = region_base(order); bit < region_base(order + 1); bit++)
-		bits += region_test(&b->region[r], bit);
-	return bits;
-}
-
-/* Free bits of @order in the whole pool, which must be as many as free blocks were met. */
-static unsigned long count_free_bits(const struct respool_buddy *b, unsigned int order)
-{
-	unsigned long bits = 0, r;
-
-	if (order >= RESPOOL_REGION_ORDER)
-		return count_bits(&b->large[order - RESPOOL_REGION_ORDER]);
-	for (r = 0; r < b->nr_regions; r++)
-		bits += b->sum[r].free[order];
-	return bits;
-}
-
-static const char *check_region(const struct respool_buddy *b, unsigned long r)
-{
-	const struct respool_region_sum *sum = &b->sum[r];
-	unsigned int class = fls64(sum->orders) - 1, order;
-	bool in_class;
-
-	for (order = 0; order < RESPOOL_REGION_ORDER; order++) {
-		if (sum->free[order] != count_region_bits(b, r, order))
-			return "a region's sum differs from its free bits";
-		if (!sum->free[order] != !(sum->orders & 1U << order))
-			return "a region's orders differ from its free blocks";
-		in_class = summary_test(&b->region_class[order], r);
-		if (in_class ? order != class : order == class)
-			return "a region is not in the class of its largest free block";
+	if (order >= WORD_ORDER) {
+		order -= WORD_ORDER;
+		all = blocks_of(full_words(node), order);
+		return hweight64(alone_of(all, pairs_of(all, order), order));
 	}
+	for (w = 0; w < NODE_WORDS; w++) {
+		all = blocks_of(node[w], order);
+		blocks += hweight64(alone_of(all, pairs_of(all, order), order));
+	}
+	return blocks;
+}
+
+/* Free blocks of @order in all nodes, which must be as many as were met. */
+static unsigned long count_free_blocks(const struct respool_buddy *b, unsigned int order)
+{
+	const struct respool_level *level = &b->level[order / NODE_ORDER];
+	unsigned long blocks = 0, n;
+
+	for (n = 0; n < level->nr_nodes; n++)
+		blocks += blocks_in_node(&level->word[n * NODE_WORDS], order % NODE_ORDER);
+	return blocks;
+}
+
+static const char *check_node(const struct respool_level *level, unsigned long n)
+{
+	unsigned int largest = level->node_largest[n], order;
+	unsigned long w;
+
+	for (w = n * NODE_WORDS; w < (n + 1) * NODE_WORDS; w++)
+		if (level->word_largest[w] != largest_in_word(level->word[w]))
+			return "the largest block of a word is another";
+	if (largest != largest_in_node(level, n))
+		return "the largest block of a node is another";
+	if (largest > NODE_ORDER)
+		return "a whole node is not a unit of the level above";
+	for (order = 0; order < NODE_ORDER; order++)
+		if (summary_test(&level->class[order], n) != (order + 1 == largest))
+			return "a node is not in the class of its largest block";
 	return NULL;
 }
 
-static const char *check_regions(const struct respool_buddy *b)
+static const char *check_level(const struct respool_level *level)
 {
 	const char *why = NULL;
-	unsigned long r;
-
-	for (r = 0; !why && r < b->nr_regions; r++)
-		why = check_region(b, r);
-	return why;
-}
-
-static const char *check_index(const struct respool_buddy *b)
-{
-	const char *why = check_regions(b);
 	unsigned int order;
+	unsigned long n;
 
-	for (order = 0; !why && order < RESPOOL_REGION_ORDER; order++) {
-		why = check_summary(&b->region_class[order]);
-		if (!why && summary_empty(&b->region_class[order]) != !(b->classes & 1U << order))
-			why = "the mask of region classes is wrong";
-	}
-	for (; !why && order <= b->max_order; order++) {
-		unsigned int k = order - RESPOOL_REGION_ORDER;
-
-		why = check_summary(&b->large[k]);
-		if (!why && summary_empty(&b->large[k]) != !(b->large_orders & 1U << k))
-			why = "the mask of large orders is wrong";
+	for (n = 0; !why && n < level->nr_nodes; n++)
+		why = check_node(level, n);
+	for (order = 0; !why && order < NODE_ORDER; order++) {
+		why = check_summary(&level->class[order]);
+		if (!why && summary_empty(&level->class[order]) != !(level->classes & 1U << order))
+			why = "the mask of classes is wrong";
 	}
 	return why;
 }
 
-/* A free block: alone at its order, without a free buddy, nobody's inside. */
-static const char *check_free(const struct respool_buddy *b, unsigned long frame,
-			      unsigned int order)
+static const char *check_levels(const struct respool_buddy *b)
 {
-	unsigned long place = place_of(b, frame), i;
-	unsigned int k;
+	const char *why = NULL;
+	unsigned int l;
 
-	if (1UL << order > b->lead + b->nr_pages - frame)
+	for (l = 0; !why && l < b->levels; l++)
+		why = check_level(&b->level[l]);
+	return why;
+}
+
+/* A free block: in the pool, of one level alone, nobody's inside. */
+static const char *check_free(const struct respool_buddy *b, const struct respool_block *block)
+{
+	unsigned int l = block->order / NODE_ORDER;
+	unsigned long i;
+
+	if (block->nr_pages > b->nr_pages - block->page)
 		return "a block reaches beyond the pool";
-	for (k = order + 1; k <= b->max_order; k++)
-		if (block_is_free(b, place, k))
-			return "a page is free at two orders";
-	if (order < b->max_order && block_is_free(b, place ^ 1UL << order, order))
-		return "two buddies are free";
-	for (i = 0; i < 1UL << order; i++)
-		if (b->state[frame + i] != RESPOOL_STATE_NONE)
+	while (++l < b->levels)
+		if (unit_is_free(b, l, place_of(b, block->page)))
+			return "a page is free at two levels";
+	for (i = 0; i < block->nr_pages; i++)
+		if (b->state[block->page + i] != RESPOOL_STATE_NONE)
 			return "a page is free and allocated";
 	return NULL;
 }
 
 /* How many bytes behind the first may say something, at most, and which: the owner. */
-static bool owner_may_be_at(const struct respool_buddy *b, unsigned long frame, unsigned long i)
+static bool owner_may_be_at(const struct respool_buddy *b, unsigned long page, unsigned long i)
 {
-	u8 state = b->state[frame];
+	u8 state = b->state[page];
 
 	if (i != 1)
 		return false;
 	return !respool_state_is_part(state) ||
-	       (frame > b->lead && b->state[frame - 1] == RESPOOL_STATE_EXACT);
+	       (page && b->state[page - 1] == RESPOOL_STATE_EXACT);
 }
 
-static const char *check_allocated(const struct respool_buddy *b, unsigned long frame,
+static const char *check_allocated(const struct respool_buddy *b, unsigned long page,
 				   unsigned int order)
 {
-	u8 state = b->state[frame];
+	u8 state = b->state[page];
 	unsigned long i;
 
-	if (order > b->max_order || place_of(b, frame) & ((1UL << order) - 1))
+	if (order > b->max_order || place_of(b, page) & ((1UL << order) - 1))
 		return "a block is not aligned to its size";
-	if (1UL << order > b->lead + b->nr_pages - frame)
+	if (1UL << order > b->nr_pages - page)
 		return "a block reaches beyond the pool";
-	if (order && respool_state_is_head(state) && b->state[frame + 1] < RESPOOL_STATE_OWNER)
+	if (order && respool_state_is_head(state) && b->state[page + 1] < RESPOOL_STATE_OWNER)
 		return "a block names no owner";
 	for (i = 1; i < 1UL << order; i++)
-		if (b->state[frame + i] != RESPOOL_STATE_NONE &&
-		    !(owner_may_be_at(b, frame, i) && b->state[frame + i] >= RESPOOL_STATE_OWNER))
+		if (b->state[page + i] != RESPOOL_STATE_NONE &&
+		    !(owner_may_be_at(b, page, i) && b->state[page + i] >= RESPOOL_STATE_OWNER))
 			return "a block begins inside another";
 	return NULL;
-}
-
-/* Index of the order at which a block begins free at @frame, or -1. */
-static int free_order_at(const struct respool_buddy *b, unsigned long frame)
-{
-	unsigned long place = place_of(b, frame);
-	unsigned int order;
-
-	for (order = 0; order <= b->max_order && !(place & ((1UL << order) - 1)); order++)
-		if (block_is_free(b, place, order))
-			return order;
-	return -1;
 }
 
 struct census {
@@ -1476,10 +1707,10 @@ struct census {
 	bool in_row;		/* the last block was a part, another may follow */
 };
 
-static const char *check_taken(const struct respool_buddy *b, unsigned long frame,
+static const char *check_taken(const struct respool_buddy *b, unsigned long page,
 			       struct census *census)
 {
-	u8 state = b->state[frame];
+	u8 state = b->state[page];
 	unsigned int order = respool_state_order(state);
 
 	census->reserved += state == RESPOOL_STATE_RESERVED;
@@ -1492,32 +1723,34 @@ static const char *check_taken(const struct respool_buddy *b, unsigned long fram
 		return "a part stands without the part before it";
 	census->in_row = respool_state_is_part(state) || respool_state_is_exact(state);
 	census->allocated[order]++;
-	return check_allocated(b, frame, order);
+	return check_allocated(b, page, order);
 }
 
-/* Check what begins at @frame and count it; @nr_pages receives its size. */
-static const char *check_block(const struct respool_buddy *b, unsigned long frame,
+/* Check what begins at @page and count it; @nr_pages receives its size. */
+static const char *check_block(const struct respool_buddy *b, unsigned long page,
 			       unsigned long *nr_pages, struct census *census)
 {
-	int order = free_order_at(b, frame);
+	struct respool_block block;
 
 	*nr_pages = 1;
-	if (order >= 0) {
-		*nr_pages = 1UL << order;
+	if (find_free(b, page, &block)) {
+		if (block.page != page)
+			return "a free block begins inside another";
+		*nr_pages = block.nr_pages;
 		census->in_row = false;
-		census->free[order]++;
-		return check_free(b, frame, order);
+		census->free[block.order]++;
+		return check_free(b, &block);
 	}
-	if (!respool_state_is_block(b->state[frame]))
+	if (!respool_state_is_block(b->state[page]))
 		return "a page is in no block";
-	if (is_odd_pair(b, frame)) {
+	if (is_odd_pair(b, page)) {
 		*nr_pages = 2;
 		census->in_row = false;
 		census->allocated[0] += 2;
 		return NULL;
 	}
-	*nr_pages = 1UL << respool_state_order(b->state[frame]);
-	return check_taken(b, frame, census);
+	*nr_pages = 1UL << respool_state_order(b->state[page]);
+	return check_taken(b, page, census);
 }
 
 static const char *check_totals(const struct respool_buddy *b, const struct census *census)
@@ -1530,7 +1763,7 @@ static const char *check_totals(const struct respool_buddy *b, const struct cens
 			return "a count of free blocks is wrong";
 		if (census->allocated[order] != b->nr_allocated[order])
 			return "a count of allocated blocks is wrong";
-		if (order <= b->max_order && count_free_bits(b, order) != b->nr_free[order])
+		if (order <= b->max_order && count_free_blocks(b, order) != b->nr_free[order])
 			return "a free bit covers no free block";
 		free_pages += b->nr_free[order] << order;
 		allocated_pages += b->nr_allocated[order] << order;
@@ -1550,39 +1783,64 @@ static const char *check_totals(const struct respool_buddy *b, const struct cens
  */
 const char *respool_buddy_validate(const struct respool_buddy *b, unsigned long *page)
 {
-	unsigned long frame = b->lead, end = b->lead + b->nr_pages, nr_pages;
+	unsigned long at, nr_pages;
 	struct census census = {};
 	const char *why;
 
-	for (; frame < end; frame += nr_pages) {
-		why = check_block(b, frame, &nr_pages, &census);
+	for (at = 0; at < b->nr_pages; at += nr_pages) {
+		why = check_block(b, at, &nr_pages, &census);
 		if (why) {
-			*page = frame - b->lead;
+			*page = at;
 			return why;
 		}
 	}
 	*page = RESPOOL_NO_PAGE;
-	if (frame != end)
+	if (at != b->nr_pages)
 		return "the last block reaches beyond the pool";
-	why = check_index(b);
+	why = check_levels(b);
 	return why ? why : check_totals(b, &census);
 }
 
 /* Set-up */
 
+static unsigned long nodes_of(unsigned long offset, unsigned long nr_pages, unsigned int l)
+{
+	return node_at(offset + nr_pages - 1, l) - node_at(offset, l) + 1;
+}
+
+static size_t level_bytes(unsigned long nr_nodes)
+{
+	return nr_nodes * (NODE_UNITS / 8 + NODE_WORDS + 1) +
+	       NODE_ORDER * summary_bytes(nr_nodes);
+}
+
 /* Bytes of metadata for a pool of @nr_pages whose first page frame is @base_pfn. */
 size_t respool_buddy_footprint(unsigned long nr_pages, unsigned long base_pfn)
 {
-	unsigned long nr_regions = regions_of(nr_pages, base_pfn);
-	unsigned int max_order = max_order_of(nr_pages, base_pfn);
-	unsigned long phase = phase_of(base_pfn, max_order);
-	size_t bytes = RESPOOL_REGION_ORDER * summary_bytes(nr_regions);
+	unsigned int max_order = max_order_of(nr_pages, base_pfn), l;
+	unsigned long offset = offset_of(base_pfn, max_order);
+	size_t bytes = nodes_of(offset, nr_pages, 0) * RESPOOL_REGION_PAGES;
+
+	for (l = 0; l < levels_of(max_order); l++)
+		bytes += level_bytes(nodes_of(offset, nr_pages, l));
+	return bytes;
+}
+
+/* Words come from the front and bytes from the back of what is left of the metadata. */
+static void level_init(struct respool_level *level, unsigned long first, unsigned long nr_nodes,
+		       u64 **words, u8 **bytes)
+{
 	unsigned int order;
 
-	for (order = RESPOOL_REGION_ORDER; order <= max_order; order++)
-		bytes += summary_bytes(large_bits(phase, nr_regions, order));
-	return bytes + nr_regions * (sizeof(struct respool_region) +
-				     sizeof(struct respool_region_sum) + RESPOOL_REGION_PAGES);
+	level->first = first * NODE_WORDS;
+	level->nr_nodes = nr_nodes;
+	level->word = *words;
+	*words += nr_nodes * NODE_WORDS;
+	for (order = 0; order < NODE_ORDER; order++)
+		*words = summary_init(&level->class[order], *words, nr_nodes);
+	level->node_largest = *bytes - nr_nodes;
+	level->word_largest = level->node_largest - nr_nodes * NODE_WORDS;
+	*bytes = level->word_largest;
 }
 
 /*
@@ -1594,8 +1852,9 @@ size_t respool_buddy_footprint(unsigned long nr_pages, unsigned long base_pfn)
 int respool_buddy_init(struct respool_buddy *b, void *mem, unsigned long nr_pages,
 		       unsigned long base_pfn)
 {
-	unsigned int order;
-	u64 *next;
+	unsigned int l;
+	u64 *words;
+	u8 *bytes;
 
 	if (!nr_pages || nr_pages > 1ULL << (RESPOOL_BUDDY_ORDERS - 1))
 		return -EINVAL;
@@ -1604,23 +1863,20 @@ int respool_buddy_init(struct respool_buddy *b, void *mem, unsigned long nr_page
 	memset(b, 0, sizeof(*b));
 	b->nr_pages = nr_pages;
 	b->max_order = max_order_of(nr_pages, base_pfn);
-	b->lead = lead_of(base_pfn);
-	b->phase = phase_of(base_pfn, b->max_order);
-	b->nr_regions = regions_of(nr_pages, base_pfn);
+	b->levels = levels_of(b->max_order);
+	b->offset = offset_of(base_pfn, b->max_order);
+	b->lead = b->offset & (RESPOOL_REGION_PAGES - 1);
+	b->nr_regions = nodes_of(b->offset, nr_pages, 0);
 
-	/* First, so that 64 pages that begin together share a cache line and no other. */
-	b->state = mem;
-	next = (u64 *)(b->state + b->nr_regions * RESPOOL_REGION_PAGES);
-	b->region = (struct respool_region *)next;
-	next += b->nr_regions * RESPOOL_REGION_WORDS;
-	for (order = 0; order < RESPOOL_REGION_ORDER; order++)
-		next = summary_init(&b->region_class[order], next, b->nr_regions);
-	for (; order <= b->max_order; order++)
-		next = summary_init(large_of(b, order), next,
-				    large_bits(b->phase, b->nr_regions, order));
-	b->sum = (struct respool_region_sum *)next;
+	/* First, so that the 64 pages of a word share a cache line and no other. */
+	b->state = (u8 *)mem + b->lead;
+	words = mem + b->nr_regions * RESPOOL_REGION_PAGES;
+	bytes = mem + respool_buddy_footprint(nr_pages, base_pfn);
+	for (l = 0; l < b->levels; l++)
+		level_init(&b->level[l], node_at(b->offset, l), nodes_of(b->offset, nr_pages, l),
+			   &words, &bytes);
 
-	give_range(b, b->lead, b->lead + nr_pages);
+	give_range(b, b->offset, b->offset + nr_pages);
 	b->free_pages = nr_pages;
 	return 0;
 }

@@ -13,7 +13,8 @@
 #define RESPOOL_BUDDY_ORDERS	33	/* orders 0..32 */
 #define RESPOOL_REGION_ORDER	9	/* a region: 512 pages, 2 MiB of 4 KiB pages */
 #define RESPOOL_REGION_PAGES	(1UL << RESPOOL_REGION_ORDER)
-#define RESPOOL_REGION_WORDS	(2 * RESPOOL_REGION_PAGES / 64)
+#define RESPOOL_NODE_WORDS	(RESPOOL_REGION_PAGES / 64)	/* see struct respool_level */
+#define RESPOOL_BUDDY_LEVELS	4	/* of 9 orders each */
 #define RESPOOL_BUDDY_TAGS	64	/* owner tags 0..63 */
 
 #define RESPOOL_NO_PAGE		(~0UL)
@@ -32,23 +33,36 @@ struct respool_summary {
 };
 
 /*
- * One region's free blocks of orders 0..8, a bit each. Order k has 512 >> k
- * blocks and its bits start at 1024 - (1024 >> k), so all orders together
- * fill 1022 bits, a block's buddy is the bit beside it, and the two are cut
- * from the block at 512 + half their bit.
+ * Free memory is a tree of nodes, eight words of 64 bits. A node of level 0 is a
+ * region and each of its bits a page; a node of the level above has a bit for
+ * each of 512 regions, and so on. A bit is set if what it stands for, a *unit*
+ * of its level, is wholly free. Where all 512 units of a node are, none of its
+ * bits is set, but its own bit in the level above.
+ *
+ * Level l so has the blocks of orders 9l to 9l + 8. They are not written down
+ * anywhere: a free block is what free units make that are buddies. What is,
+ * for each word and node, is the size of the largest: log2 of its units and 1,
+ * or 0 where nothing is free.
  */
-struct respool_region {
-	u64 word[RESPOOL_REGION_WORDS];
-};
 
 /**
- * struct respool_region_sum - What the bits of a region come to.
- * @orders: bit k: there is a free block of order k
- * @free: free blocks of each order
+ * struct respool_level - All nodes of a level that the pool touches.
+ * @word: free units
+ * @word_largest: the largest free block of each word, at most the word
+ * @node_largest: that of each node
+ * @first: the number of words of this level from place 0 to the first here
+ * @nr_nodes: how many nodes there are
+ * @classes: bit k: class[k] is not empty
+ * @class: nodes whose largest free block is of 2^k units
  */
-struct respool_region_sum {
-	u16 orders;
-	u16 free[RESPOOL_REGION_ORDER];
+struct respool_level {
+	u64 *word;
+	u8 *word_largest;
+	u8 *node_largest;
+	unsigned long first;
+	unsigned long nr_nodes;
+	u32 classes;
+	struct respool_summary class[RESPOOL_REGION_ORDER];
 };
 
 enum respool_page_kind {
@@ -102,16 +116,17 @@ struct respool_fit {
  *   free_pages == sum over k of nr_free[k] << k
  *   allocated_pages == sum over k of nr_allocated[k] << k
  *   each page lies in exactly one block, free or allocated
- *   no two buddies are free at the same order
- *   summaries, region sums and class bits equal what they summarise
+ *   no node has all bits set; below a bit that is set, none is
+ *   summaries, largest blocks and class bits equal what they summarise
  */
 struct respool_buddy {
 	/* Constant after init. */
 	unsigned long nr_pages;		/* pages managed */
+	unsigned long offset;		/* place of page 0: see "places" in buddy.c */
 	unsigned long lead;		/* pages of the first region before the pool */
-	unsigned long phase;		/* regions before the first, modulo the largest block */
 	unsigned long nr_regions;	/* regions touched by the pool */
 	unsigned int max_order;		/* of the largest aligned block inside the pool */
+	unsigned int levels;		/* of the tree of free units */
 
 	/* Under the caller's lock. */
 	unsigned long free_pages;
@@ -123,16 +138,10 @@ struct respool_buddy {
 	unsigned long nr_free[RESPOOL_BUDDY_ORDERS];
 	unsigned long nr_allocated[RESPOOL_BUDDY_ORDERS];
 
-	u8 *state;			/* one byte a page: see "state bytes" in buddy.c */
-	struct respool_region *region;	/* free bits of orders 0..8 */
-	struct respool_region_sum *sum;	/* of each region */
+	unsigned int moves;		/* of nodes to another class, ever */
 
-	u32 classes;			/* bit k: region_class[k] is not empty */
-	struct respool_summary region_class[RESPOOL_REGION_ORDER];
-					/* regions whose largest free block has order k */
-	u32 large_orders;		/* bit k - 9: large[k - 9] is not empty */
-	struct respool_summary large[RESPOOL_BUDDY_ORDERS - RESPOOL_REGION_ORDER];
-					/* free blocks of orders 9 and up */
+	u8 *state;			/* one byte a page: see "state bytes" below */
+	struct respool_level level[RESPOOL_BUDDY_LEVELS];
 };
 
 /*
@@ -237,8 +246,8 @@ int respool_buddy_take_out(struct respool_buddy *b, unsigned long page, unsigned
 int respool_buddy_put_back(struct respool_buddy *b, unsigned long page, unsigned long nr_pages);
 unsigned int respool_buddy_alloc_batch(struct respool_buddy *b, unsigned int order,
 				       unsigned int nr, u32 *pages);
-void respool_buddy_free_batch(struct respool_buddy *b, unsigned int order, unsigned int nr,
-			      const u32 *pages);
+unsigned int respool_buddy_free_batch(struct respool_buddy *b, unsigned int order,
+				      unsigned int nr, const u32 *pages);
 int respool_buddy_free(struct respool_buddy *b, unsigned long page, unsigned int order,
 		       struct respool_block *freed);
 

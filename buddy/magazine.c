@@ -42,20 +42,20 @@ static void fill_empty(struct respool_magazines *m, struct respool_cpu *cpu,
 }
 
 /*
- * Move the @nr oldest blocks of a magazine into the core. Its youngest take
+ * Move up to @nr of the oldest blocks of a magazine into the core. Its youngest take
  * their place: no block stays for long without being used or given back.
  */
 static void drain(struct respool_magazines *m, struct respool_magazine *magazine,
 		  unsigned int order, unsigned int nr)
 {
-	unsigned int left = magazine->nr - nr, i;
+	unsigned int left;
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(m->lock, flags);
-	respool_buddy_free_batch(m->buddy, order, nr, magazine->page);
+	nr = respool_buddy_free_batch(m->buddy, order, nr, magazine->page);
 	raw_spin_unlock_irqrestore(m->lock, flags);
-	for (i = 0; i < nr && i < left; i++)
-		magazine->page[i] = magazine->page[max(left, nr) + i];
+	left = magazine->nr - nr;
+	memcpy(magazine->page, magazine->page + max(left, nr), min(left, nr) * sizeof(u32));
 	magazine->nr = left;
 }
 
@@ -235,34 +235,34 @@ void respool_magazines_shut(struct respool_magazines *m)
 
 /* Life */
 
-/* Blocks taken at a time: few where many would break up regions. */
+/* Most blocks taken at a time: of small ones a word's; few where many would break up regions. */
 static unsigned int refill_of(unsigned int order)
 {
 	if (order <= 3)
-		return RESPOOL_MAGAZINE_REFILL >> order;
-	return order < RESPOOL_REGION_ORDER ? max(128U >> order, 1U) : 8;
+		return min(64U, 256U >> order);
+	return order < RESPOOL_REGION_ORDER ? max(64U >> order, 1U) : 16;
 }
 
 /*
- * What one CPU may keep of one order: two refills, but no more than its share
- * of a small part of the pool; one block if that is not too much either.
- * Nothing is lost by it: magazines are drained before a request fails. But a
- * block in one keeps its neighbours from merging.
+ * What one CPU may keep of one order: the same in pools of all sizes from 64 MiB
+ * on, for the same speed, but no more than a small part of its share of the
+ * pool. Nothing is lost by it: magazines are drained before a request fails. But
+ * a block in one keeps its neighbours from merging. That a whole region is in
+ * one only keeps it from being cut.
  */
 static unsigned int high_of(const struct respool_buddy *buddy, unsigned int order)
 {
-	unsigned long share = buddy->nr_pages / num_possible_cpus();
-	unsigned int size = min(2 * refill_of(order), (unsigned int)RESPOOL_MAGAZINE_SIZE);
+	unsigned long share = buddy->nr_pages / num_possible_cpus() >> order;
 
 	if (order >= RESPOOL_REGION_ORDER)
-		return min_t(unsigned long, size, share / 16 >> order);
-	return max(min_t(unsigned long, size, share / 256 >> order),
-		   (unsigned long)(share / 64 >> order > 0));
+		return min(share / 4, 32UL);
+	return min3(share / 64, max(order <= 3 ? 256UL >> order : 64UL >> order, 1UL),
+		    (unsigned long)RESPOOL_MAGAZINE_SIZE);
 }
 
 static unsigned int drain_of(unsigned int high)
 {
-	return clamp(high / 2, 1U, (unsigned int)RESPOOL_MAGAZINE_DRAIN);
+	return clamp_t(unsigned int, high, 1, RESPOOL_MAGAZINE_DRAIN);
 }
 
 /* Magazines for @buddy, which @lock guards; or, unless @on, none that hold anything. */
@@ -274,7 +274,7 @@ int respool_magazines_init(struct respool_magazines *m, struct respool_buddy *bu
 	m->cpu = alloc_percpu(struct respool_cpu);
 	if (!m->cpu)
 		return -ENOMEM;
-	m->state = buddy->state + buddy->lead;
+	m->state = buddy->state;
 	m->buddy = buddy;
 	m->lock = lock;
 	for (order = 0; order < RESPOOL_MAGAZINES; order++) {

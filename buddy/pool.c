@@ -329,9 +329,9 @@ static noinline void *alloc_slow(struct respool *handle, unsigned int order,
  * Fails only if no naturally aligned block of that size is free. The algorithm
  * is the binary buddy system: Knowlton 1965; Knuth, TAOCP vol. 1, 2.5.
  *
- * Whatever the pool's size and history, at most 64 + 6 * orders * levels basic
- * blocks of the core run, orders being 1 + respool_max_order(@pool) and levels
- * the height of the summaries: 154 in 64 MiB, 760 in 1 TiB. selftests/host
+ * Whatever the pool's size and history, at most 128 + levels * (56 + 8 * height)
+ * basic blocks of the core run, levels being those of the tree of free units and
+ * height that of the summaries: 256 in 64 MiB, 480 in 1 TiB. selftests/host
  * holds each call to that. Before a request fails, each possible CPU's
  * magazines are drained, up to a few hundred blocks each.
  *

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0 OR CC-BY-SA-4.0
-"""Splits and merges of buddies in a region's bits; which region is taken."""
+"""Splits and merges of buddies in a region; which region is taken."""
 from figure import *
 
 buddy = Header("buddy/buddy.h")
@@ -51,9 +51,8 @@ def draw_region(x, y, region, cut=(), grown=()):
     for order in range(TOP_ORDER, -1, -1):
         for index in range(PAGES >> order):
             left, top, width = box_of(x, y, order, index)
-            bit = (order, index) in region.free
-            f.box(left, top, width, 22, FREE_TAG if bit else PAPER, "1" if bit else "0",
-                  "mono" if bit else "mono soft")
+            free = (order, index) in region.free
+            f.box(left, top, width, 22, FREE_TAG if free else PAPER)
     path = list(cut) + list(grown)
     colour = ACTION if cut else SEARCH
     centres = [(left + width / 2, top) for left, top, width in
@@ -71,8 +70,8 @@ def draw_region(x, y, region, cut=(), grown=()):
 
 
 f.text(24, 28, "Splits and merges", "head")
-f.text(184, 29, "a bit for each block of each order, set if the block is free; here %d pages, "
-       "in a region of the pool %d" % (PAGES, REGION_PAGES), "soft")
+f.text(184, 29, "the free blocks of each order, which a bit for each page is enough to tell; here "
+       "%d pages, in a region of the pool %d" % (PAGES, REGION_PAGES), "soft")
 
 region = Region()
 steps = [("all is free", "", (), ())]
@@ -111,10 +110,10 @@ for (title, detail, cut, grown), (free, held) in zip(steps, snapshots):
     x += PAGES * CELL + GAP
 
 y = top + (TOP_ORDER + 2) * ROW + 14
-f.text(LEFT, y, "The buddy of block i of an order is block i \u2295 1, the bit beside it; the two "
-       "are halves of block i / 2 of the order above. A call touches one bit an order at most.",
+f.text(LEFT, y, "The buddy of block i of an order is block i \u2295 1 beside it; the two are halves of "
+       "block i / 2 of the order above. Whether one is free is the bits of its pages.",
        "small")
-f.legend(LEFT, y + 26, [(FREE_TAG, "bit set: a free block of that order", 250),
+f.legend(LEFT, y + 26, [(FREE_TAG, "a free block of that order", 250),
                         (FREE, "free page", 105), (USED, "held page", 105)])
 f.line((LEFT + 478, y + 26), (LEFT + 506, y + 26), colour=ACTION, arrow=True, width=1.5)
 f.text(LEFT + 514, y + 26, "split", "small")
@@ -124,7 +123,7 @@ f.text(LEFT + 604, y + 26, "merge", "small")
 # Regions
 y += 78
 f.text(24, y, "Regions first", "head")
-f.text(142, y + 1, "the pool in groups of %d pages, %d MiB, each with bits of its own for orders "
+f.text(142, y + 1, "the pool in groups of %d pages, %d MiB, each with the blocks of orders "
        "0 to %d" % (REGION_PAGES, REGION_PAGES * PAGE >> 20, REGION_ORDER - 1), "soft")
 WANT = 3
 FULL = -1

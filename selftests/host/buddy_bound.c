@@ -11,7 +11,7 @@
 
 #define EPISODE_STEPS	20000
 #define MAX_LIVE	8192
-#define MAX_BATCH	40
+#define MAX_BATCH	64
 #define MIN_POOL_ORDER	14	/* 64 MiB */
 #define MAX_POOL_ORDER	28	/* 1 TiB */
 
@@ -104,16 +104,18 @@ static void alloc_fit(struct episode *e)
 
 static void batch(struct episode *e)
 {
-	unsigned int order = choose(e->c, 11), nr = 1 + choose(e->c, MAX_BATCH), got;
+	unsigned int order = choose(e->c, 11), nr = 1 + choose(e->c, MAX_BATCH), got, given;
 	u32 pages[MAX_BATCH];
 
 	doing("batch of %ld blocks of order %ld", nr, order);
 	begin(e);
 	got = respool_buddy_alloc_batch(&e->core, order, nr, pages);
 	end(e, ALLOC_BATCH, bound_of_batch(&e->core, nr));
-	begin(e);
-	respool_buddy_free_batch(&e->core, order, got, pages);
-	end(e, FREE_BATCH, bound_of_free_batch(&e->core, got));
+	for (given = 0; given < got;) {
+		begin(e);
+		given += respool_buddy_free_batch(&e->core, order, got - given, pages + given);
+		end(e, FREE_BATCH, bound_of_free_batch(&e->core, got));
+	}
 }
 
 /* Shorter, longer by a little, or as long as it can be. */

@@ -382,16 +382,18 @@ static void alloc_batch(struct episode *e)
 		take_block(e, m->page[m->nr++], BIT(order), RESPOOL_PAGE_CACHED, 0);
 }
 
-/* Give back the @nr oldest blocks of a magazine. */
+/* Give back up to @nr of the oldest blocks of a magazine, at least one. */
 static void free_batch(struct episode *e, unsigned int order, unsigned int nr)
 {
 	struct magazine *m = &e->magazine[order];
-	unsigned int i;
+	unsigned int i, asked = nr;
 
 	doing("free of a batch of %ld blocks of order %ld", nr, order);
 	remember(e);
-	respool_buddy_free_batch(&e->core, order, nr, m->page);
-	expect_bounded(e, bound_of_free_batch(&e->core, nr));
+	nr = respool_buddy_free_batch(&e->core, order, nr, m->page);
+	expect_bounded(e, bound_of_free_batch(&e->core, asked));
+	if (nr > asked || !nr != !asked)
+		differ("gave back %u blocks of %u", nr, asked);
 	for (i = 0; i < nr; i++)
 		buddy_twin_give(&e->twin, m->page[i]);
 	for (i = 0; i < nr; i++)
@@ -418,7 +420,7 @@ static void pop(struct episode *e)
 		return;
 	page = m->page[--m->nr];
 	doing("page %ld leaves the magazine of order %ld", page, order);
-	respool_state_mark(e->core.state + e->core.lead + page, order, tag);
+	respool_state_mark(e->core.state + page, order, tag);
 	buddy_twin_change(&e->twin, page, RESPOOL_PAGE_ALLOCATED, tag);
 	compare_block_pages(e, page, BIT(order));
 }
@@ -445,7 +447,7 @@ static void push(struct episode *e)
 	if (m->nr == MAGAZINE_SIZE)
 		return;
 	doing("page %ld enters the magazine of order %ld", page, block->order);
-	e->core.state[e->core.lead + page] = RESPOOL_STATE_CACHED | block->order;
+	e->core.state[page] = RESPOOL_STATE_CACHED | block->order;
 	m->page[m->nr++] = page;
 	buddy_twin_change(&e->twin, page, RESPOOL_PAGE_CACHED, 0);
 	compare_block_pages(e, page, block->nr_pages);
@@ -784,7 +786,8 @@ static void drain(struct episode *e)
 		compare_counts(e);
 	}
 	for (order = 0; order < MAGAZINES; order++)
-		free_batch(e, order, e->magazine[order].nr);
+		while (e->magazine[order].nr)
+			free_batch(e, order, e->magazine[order].nr);
 	while ((nr_pages = next_reserved(&e->twin, &page, e->twin.nr_pages)))
 		put_back_row(e, page, nr_pages);
 	compare_counts(e);

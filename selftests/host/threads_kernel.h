@@ -24,7 +24,8 @@ extern __thread unsigned long lock_holds;	/* by this thread so far */
 #endif
 
 #define OPTIMIZER_HIDE_VAR(var)		asm("" : "+r" (var))
-#define clamp(val, lo, hi)		min(max(val, lo), hi)
+#define min3(a, b, c)			min(min(a, b), c)
+#define clamp_t(type, val, lo, hi)	min_t(type, max_t(type, val, lo), hi)
 #define try_cmpxchg(p, old, new) \
 	__atomic_compare_exchange_n(p, old, new, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)
 

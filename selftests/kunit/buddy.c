@@ -456,7 +456,8 @@ static void batch_is_of_one_block_or_word(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, block.kind, RESPOOL_PAGE_CACHED);
 	}
 	KUNIT_EXPECT_EQ(test, b->allocated_pages, 32);
-	respool_buddy_free_batch(b, 1, n, pages);
+	for (i = 0; i < n;)
+		i += respool_buddy_free_batch(b, 1, n - i, pages + i);
 	KUNIT_EXPECT_EQ(test, b->nr_free[12], 1);
 }
 
@@ -573,9 +574,9 @@ static void validate_sees_damage(struct kunit *test)
 	unsigned long page;
 
 	KUNIT_ASSERT_EQ(test, respool_buddy_alloc(b, 3, TAG), 0);
-	b->region[0].word[0] ^= 1;
+	b->level[0].word[0] ^= 1;
 	KUNIT_EXPECT_NOT_NULL(test, respool_buddy_validate(b, &page));
-	b->region[0].word[0] ^= 1;
+	b->level[0].word[0] ^= 1;
 	b->state[20] = 2;
 	KUNIT_EXPECT_NOT_NULL(test, respool_buddy_validate(b, &page));
 	KUNIT_EXPECT_EQ(test, page, 16);
@@ -583,9 +584,9 @@ static void validate_sees_damage(struct kunit *test)
 	b->free_pages++;
 	KUNIT_EXPECT_NOT_NULL(test, respool_buddy_validate(b, &page));
 	b->free_pages--;
-	b->classes ^= 1;
+	b->level[0].classes ^= 1;
 	KUNIT_EXPECT_NOT_NULL(test, respool_buddy_validate(b, &page));
-	b->classes ^= 1;
+	b->level[0].classes ^= 1;
 }
 
 static void metadata_takes_less_than_one_and_a_half_bytes_a_page(struct kunit *test)
