@@ -72,7 +72,7 @@ static inline bool respool_cpu_trylock(struct respool_cpu *cpu)
 /* The word is this bit alone, so that a store will do, whoever tries for it meanwhile. */
 static inline void respool_cpu_unlock(struct respool_cpu *cpu)
 {
-	smp_store_release(&cpu->lock, 0);
+	smp_store_release(&cpu->lock, 0);	/* pairs with respool_cpu_trylock() */
 }
 
 static inline struct respool_magazine *respool_cpu_magazine(struct respool_cpu *cpu,

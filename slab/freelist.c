@@ -82,7 +82,7 @@ static bool is_live(const struct respool_header *b)
 }
 
 static __always_inline void set_tag(const struct respool_freelist *f, struct respool_header *b,
-		    size_t bytes, u32 flags)
+				    size_t bytes, u32 flags)
 {
 	WRITE_ONCE(b->tag, seal(f, b, (u32)bytes | flags));
 }
@@ -166,7 +166,8 @@ static void link_to(const struct respool_freelist *f, u64 *place, const struct r
  * Whether what a link decodes to may at least be read: overwritten ones decode
  * to anything.
  */
-static __always_inline bool is_in_runs(const struct respool_freelist *f, const struct respool_header *b)
+static __always_inline bool is_in_runs(const struct respool_freelist *f,
+				       const struct respool_header *b)
 {
 	uintptr_t addr = (uintptr_t)b;
 
@@ -174,7 +175,8 @@ static __always_inline bool is_in_runs(const struct respool_freelist *f, const s
 	       addr % RESPOOL_BLOCK_ALIGN == RESPOOL_BLOCK_HEADER;
 }
 
-static __always_inline bool is_free_block(const struct respool_freelist *f, const struct respool_header *b)
+static __always_inline bool is_free_block(const struct respool_freelist *f,
+					  const struct respool_header *b)
 {
 	return is_in_runs(f, b) && is_intact(f, b) && !is_used(b);
 }
@@ -289,8 +291,8 @@ struct links {
  * unlink_block(). A place that points back knows the secret, so it is one of
  * ours, whatever else may be wrong there.
  */
-static __always_inline bool find_links(const struct respool_freelist *f, const struct respool_header *b,
-		       struct links *links)
+static __always_inline bool find_links(const struct respool_freelist *f,
+				       const struct respool_header *b, struct links *links)
 {
 	links->next = link_at(f, &b->next);
 	links->prev = link_at(f, &b->prev);
@@ -310,7 +312,7 @@ static bool is_linked(const struct respool_freelist *f, const struct respool_hea
 }
 
 static __always_inline void unlink_block(struct respool_freelist *f, struct respool_header *b,
-			 const struct links *links)
+					 const struct links *links)
 {
 	unsigned int index = class_of(bytes_of(b));
 	struct respool_class *class = &f->class[index];
@@ -340,7 +342,7 @@ static void mind_unlinked(struct links *links, const struct respool_header *b,
 }
 
 static __always_inline void make_free(struct respool_freelist *f, struct respool_header *b,
-		      size_t bytes, u32 flags)
+				      size_t bytes, u32 flags)
 {
 	u64 *footer = footer_before(forward(b, bytes));
 
@@ -350,7 +352,7 @@ static __always_inline void make_free(struct respool_freelist *f, struct respool
 }
 
 static __always_inline void make_live(struct respool_freelist *f, struct respool_header *b,
-		      size_t bytes, u32 flags)
+				      size_t bytes, u32 flags)
 {
 	set_tag(f, b, bytes, flags | TAG_USED);
 	f->live_blocks++;
@@ -652,8 +654,8 @@ static size_t regret(const struct respool_freelist *f, const struct respool_head
 }
 
 /* The most welcome block of at least @bytes among the first few of a class. */
-static __always_inline int best_of_class(struct respool_freelist *f, unsigned int class, size_t bytes,
-			 struct respool_header **best, size_t *least)
+static __always_inline int best_of_class(struct respool_freelist *f, unsigned int class,
+					 size_t bytes, struct respool_header **best, size_t *least)
 {
 	struct respool_header *b = f->class[class].first, *from = NULL;
 	unsigned int looks;
@@ -676,7 +678,8 @@ static __always_inline int best_of_class(struct respool_freelist *f, unsigned in
  * from a class without a welcome block. Two have none at most: that of the top
  * run's end, and that of the blocks of which 16 bytes would be lost.
  */
-static __always_inline int good_fit(struct respool_freelist *f, size_t bytes, struct respool_header **fit)
+static __always_inline int good_fit(struct respool_freelist *f, size_t bytes,
+				    struct respool_header **fit)
 {
 	unsigned int class = class_of(bytes);
 	size_t least = SIZE_MAX;
@@ -807,7 +810,7 @@ static int find_fit(struct respool_freelist *f, size_t bytes, struct respool_pla
  * it can be one, a free one. The block behind @room must be live or the end.
  */
 static __always_inline void place(struct respool_freelist *f, struct respool_header *b, size_t room,
-		  size_t need, u32 flags)
+				  size_t need, u32 flags)
 {
 	struct respool_header *end = forward(b, room);
 	size_t rest = room - need;
@@ -991,7 +994,7 @@ static int find_live(struct respool_freelist *f, const void *ptr, struct respool
 
 /* Whether the block behind @b can be trusted; if it is free, also unlinked. */
 static __always_inline int check_next(struct respool_freelist *f, const struct respool_header *b,
-		      struct links *links)
+				      struct links *links)
 {
 	const struct respool_header *next = after(b);
 
@@ -1006,7 +1009,7 @@ static __always_inline int check_next(struct respool_freelist *f, const struct r
 
 /* Sets @found to the free block in front of @b, %NULL if that one is used. */
 static __always_inline int find_prev(struct respool_freelist *f, const struct respool_header *b,
-		     struct respool_header **found, struct links *links)
+				     struct respool_header **found, struct links *links)
 {
 	const u64 *footer = footer_before(b);
 	struct respool_header *prev;

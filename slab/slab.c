@@ -433,7 +433,8 @@ static noinline void *alloc_slow(struct respool_slab *slab, void *block, size_t 
  * calls of the page layer to have a run grow or to begin another; before that
  * this CPU's magazines may give back some blocks, and before it fails all CPUs'
  * magazines give back what they have. Only a call that meets damaged data does
- * more: it walks the slab to take the damaged runs out of service. So does any call on a slab with another &enum respool_slab_fit.
+ * more: it walks the slab to take the damaged runs out of service. So does any
+ * call on a slab with another &enum respool_slab_fit.
  *
  * Context: Any context except NMI. Takes the slab's lock, then the pool's, with
  * interrupts off. Never sleeps.

@@ -3,7 +3,7 @@
 from figure import *
 
 freelist = Header("slab/freelist.h")
-core = Header("slab/freelist.c")
+core = Header("slab/freelist.h")
 HEADER = freelist["RESPOOL_BLOCK_HEADER"]
 MIN = freelist["RESPOOL_BLOCK_MIN"]
 ALIGN = freelist["RESPOOL_BLOCK_ALIGN"]
@@ -93,8 +93,8 @@ bits = [		# first bit, last bit, width, fill, name, note
     (1, 1, 84, FAINT, "previous\nused", ""),
     (0, 0, 64, FAINT, "used", ""),
 ]
-assert core["TAG_FLAGS"] == 15 and ALIGN == 16
-assert [core["TAG_" + flag] for flag in ("USED", "PREV_USED", "FIRST")] == [1, 2, 4]
+assert core["RESPOOL_TAG_FLAGS"] == 15 and ALIGN == 16
+assert [core["RESPOOL_TAG_" + flag] for flag in ("USED", "PREV_USED", "FIRST")] == [1, 2, 4]
 x = 31
 for first, last, width, fill, name, note in bits:
     f.box(x, y, width, 46, fill, None if note else name, "bold")
