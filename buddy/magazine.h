@@ -71,9 +71,9 @@ static inline bool respool_cpu_trylock(struct respool_cpu *cpu)
 	return likely(!test_and_set_bit_lock(0, &cpu->lock));
 }
 
-/* The word is this bit alone, so that a store will do, whoever tries for it meanwhile. */
 static inline void respool_cpu_unlock(struct respool_cpu *cpu)
 {
+	/* The word is this bit alone: a store will do, whoever tries for it meanwhile. */
 	smp_store_release(&cpu->lock, 0);
 }
 
