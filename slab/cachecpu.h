@@ -42,7 +42,8 @@ static inline bool respool_cache_cpu_trylock(struct respool_cache_cpu *cpu)
 
 static inline void respool_cache_cpu_unlock(struct respool_cache_cpu *cpu)
 {
-	__clear_bit_unlock(0, &cpu->lock);
+	/* The word is this bit alone: a store will do, whoever tries for it meanwhile. */
+	smp_store_release(&cpu->lock, 0);
 }
 
 bool respool_cache_cpu_claim(struct respool_cache_cpu *cpu);

@@ -96,7 +96,8 @@ static inline bool respool_rack_trylock(struct respool_rack *rack)
 
 static inline void respool_rack_unlock(struct respool_rack *rack)
 {
-	__clear_bit_unlock(0, &rack->lock);
+	/* The word is this bit alone: a store will do, whoever tries for it meanwhile. */
+	smp_store_release(&rack->lock, 0);
 }
 
 static inline struct respool_slab_magazine *respool_magazine_at(struct respool_rack *rack,

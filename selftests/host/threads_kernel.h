@@ -29,8 +29,9 @@ extern __thread unsigned long lock_holds;	/* by this thread so far */
 #define try_cmpxchg(p, old, new) \
 	__atomic_compare_exchange_n(p, old, new, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)
 
-/* A barrier where the kernel has it, and nothing where the kernel says a race is meant. */
+/* What the kernel marks, the compiler knows by other names or not at all. */
 #define smp_store_release(p, v)		__atomic_store_n(p, v, __ATOMIC_RELEASE)
+/* Nobody watches. */
 #define data_race(expr)			(expr)
 
 #define preempt_disable()		do { } while (0)
