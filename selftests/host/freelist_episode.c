@@ -959,6 +959,7 @@ static void put_block(struct episode *e, u32 cell)
 	if (refused_for_damage(e, err))
 		return;
 	expect_equal("put", err, 0);
+	expect_equal("is_cached", respool_block_is_cached(&e->now.core, ptr), false);
 	freelist_twin_give(t, cell);
 	expect_empty(e, empty, run);
 }
