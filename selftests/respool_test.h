@@ -130,13 +130,19 @@ struct respool_test_slab {
  * @RESPOOL_TEST_RELEASE: respool_release_range(), likewise
  * @RESPOOL_TEST_RETIRE: respool_retire_page() of the one at @first
  * @RESPOOL_TEST_SET_WATERMARK: respool_set_watermark() to @size pages
+ * @RESPOOL_TEST_POKE: invert the bits of @seed, 0 < @seed < 256, in the byte at
+ *	@size from the start of a slab's block, as a signed number: it may be
+ *	anywhere in the pool
+ * @RESPOOL_TEST_LEAK: never free a slab's block; the handle stays in use. When
+ *	the file is closed, the page that the block starts in is freed after the
+ *	slab was destroyed, which gives the block's run back if that is its first
  * @RESPOOL_TEST_NR_OPS: number of operations
  *
  * Each that makes or moves a block sets @value to its physical address. EBADMSG
  * sets it to the offset of the first wrong byte (TRANSLATE: of its page).
  *
- * FREE_CLEARED of a block that is not zero and FREE_RACE are mistakes that
- * respool cannot refuse: they are only safe while nothing else uses the pool.
+ * FREE_CLEARED of a block that is not zero, FREE_RACE, POKE and LEAK are mistakes
+ * that respool cannot refuse: they are only safe while nothing else uses the pool.
  */
 enum respool_test_opcode {
 	RESPOOL_TEST_ALLOC_PAGES,
@@ -160,6 +166,8 @@ enum respool_test_opcode {
 	RESPOOL_TEST_RELEASE,
 	RESPOOL_TEST_RETIRE,
 	RESPOOL_TEST_SET_WATERMARK,
+	RESPOOL_TEST_POKE,
+	RESPOOL_TEST_LEAK,
 	RESPOOL_TEST_NR_OPS,
 };
 
@@ -180,7 +188,9 @@ enum respool_test_opcode {
 #define RESPOOL_TEST_TOP_DOWN	0x20
 #define RESPOOL_TEST_SCAN	0x40
 #define RESPOOL_TEST_UNKNOWN	0x80
-#define RESPOOL_TEST_FLAGS	0xff
+/* POKE: free the block first; the handle is gone. */
+#define RESPOOL_TEST_STALE	0x100
+#define RESPOOL_TEST_FLAGS	0x1ff
 
 /**
  * struct respool_test_op - OP: one operation, or an element of a BATCH.
@@ -188,11 +198,11 @@ enum respool_test_opcode {
  * @flags: in: RESPOOL_TEST_ZERO, _CHECK, ...
  * @handle: in: names the block
  * @slab: in: for ALLOC and ALLOC_ALIGNED; zero otherwise
- * @size: in: bytes, pages or order
+ * @size: in: bytes, pages, order or offset
  * @align: in: for ALLOC_ALIGNED and requests, or milliseconds; zero otherwise
  * @first: in: for requests and ranges, a physical address; zero otherwise
  * @last: in: for requests, likewise, inclusive; zero otherwise
- * @seed: in: pattern to fill or verify
+ * @seed: in: pattern to fill or verify, or bits to invert
  * @value: out: see &enum respool_test_opcode
  * @error: out: 0 or a negative errno; OP returns it, too
  * @ns: out: nanoseconds the call into respool took
@@ -385,6 +395,10 @@ struct respool_test_drain {
  * @RESPOOL_TEST_FREE_LIST: respool_free_list()
  * @RESPOOL_TEST_ALLOC_BULK: respool_alloc_bulk() of @nr blocks of order @size
  * @RESPOOL_TEST_FREE_BULK: respool_free_bulk()
+ * @RESPOOL_TEST_SLAB_ALLOC_BULK: respool_slab_alloc_bulk() of @nr blocks of
+ *	@size bytes
+ * @RESPOOL_TEST_SLAB_FREE_BULK: respool_slab_free_bulk(); blocks of another slab
+ *	are a mistake that is refused
  * @RESPOOL_TEST_NR_MANY: number of calls
  */
 enum respool_test_many_call {
@@ -392,6 +406,8 @@ enum respool_test_many_call {
 	RESPOOL_TEST_FREE_LIST,
 	RESPOOL_TEST_ALLOC_BULK,
 	RESPOOL_TEST_FREE_BULK,
+	RESPOOL_TEST_SLAB_ALLOC_BULK,
+	RESPOOL_TEST_SLAB_FREE_BULK,
 	RESPOOL_TEST_NR_MANY,
 };
 
@@ -403,9 +419,9 @@ enum respool_test_many_call {
  * @flags: in: RESPOOL_TEST_ZERO, _ATOMIC; zero when freeing
  * @handle: in: names the first block; the others follow
  * @nr: in: number of handles, 1..RESPOOL_TEST_MAX_MANY
- * @size: in: pages or order; zero when freeing
+ * @size: in: pages, order or bytes; zero when freeing
  * @result: out: what the call returned
- * @__reserved: in: zero
+ * @slab: in: for the calls of a slab; zero otherwise
  */
 struct respool_test_many {
 	__u32 call;
@@ -414,7 +430,7 @@ struct respool_test_many {
 	__u32 nr;
 	__u64 size;
 	__s32 result;
-	__u32 __reserved;
+	__u32 slab;
 };
 
 /* CHURN in a hard interrupt, in a softirq; the task's calls with interrupts off. */
@@ -437,6 +453,9 @@ struct respool_test_many {
  * @failures: out: allocations that got nothing
  * @refused: out: frees that were refused
  * @wrong: out: blocks that lost the mark their holder had left there
+ * @slab: in: slab of the blocks of bytes; zero without
+ * @max_bytes: in: if not zero, no pages, but blocks of 16..@max_bytes bytes, a
+ *	multiple of 8, at most 65536
  *
  * In this task and, if asked to, at the same time in interrupts of the CPU it
  * starts on. All is freed in the end. A signal ends it early.
@@ -454,6 +473,8 @@ struct respool_test_churn {
 	__u64 failures;
 	__u64 refused;
 	__u64 wrong;
+	__u32 slab;
+	__u32 max_bytes;
 };
 
 #define RESPOOL_TEST_IOC_MAGIC		0xBC

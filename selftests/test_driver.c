@@ -43,6 +43,7 @@ enum block_state {
 	BLOCK_NONE,	/* the handle is free */
 	BLOCK_BUSY,	/* one call owns the block and every field below */
 	BLOCK_LIVE,
+	BLOCK_LEAKED,	/* until the file is closed */
 };
 
 enum block_kind {
@@ -484,10 +485,6 @@ static int run_race(struct test_file *file, struct respool_test_op *op)
 
 	if (IS_ERR(block))
 		return PTR_ERR(block);
-	if (block->kind == BLOCK_BYTES) {
-		release_block(block, BLOCK_LIVE);
-		return -EINVAL;
-	}
 
 	mutex_lock(&race_lock);
 	cpus_read_lock();
@@ -499,6 +496,52 @@ static int run_race(struct test_file *file, struct respool_test_op *op)
 	op->value = atomic_read(&race.accepted);
 	release_block(block, op->value ? BLOCK_NONE : BLOCK_LIVE);
 	return 0;
+}
+
+/*
+ * Write where nobody may. The block's address is still known after it was freed.
+ */
+static int poke_block(struct test_file *file, const struct block *block, u64 offset, u8 bits)
+{
+	u8 *byte = block->addr + offset;
+
+	if (!respool_contains(file->pool, byte))
+		return -EINVAL;
+	WRITE_ONCE(*byte, READ_ONCE(*byte) ^ bits);
+	return 0;
+}
+
+static int run_poke(struct test_file *file, struct respool_test_op *op)
+{
+	struct block *block = claim_block(file, op->handle, BLOCK_LIVE);
+	enum block_state to = BLOCK_LIVE;
+	int error = -EINVAL;
+
+	if (IS_ERR(block))
+		return PTR_ERR(block);
+	if (block->kind != BLOCK_BYTES || !op->seed || op->seed > U8_MAX)
+		goto out;
+	error = op->flags & RESPOOL_TEST_STALE ? free_block(file, block) : 0;
+	if (error)
+		goto out;
+	if (op->flags & RESPOOL_TEST_STALE)
+		to = BLOCK_NONE;
+	error = poke_block(file, block, op->size, op->seed);
+out:
+	release_block(block, to);
+	return error;
+}
+
+static int run_leak(struct test_file *file, struct respool_test_op *op)
+{
+	struct block *block = claim_block(file, op->handle, BLOCK_LIVE);
+	bool can_leak;
+
+	if (IS_ERR(block))
+		return PTR_ERR(block);
+	can_leak = block->kind == BLOCK_BYTES;
+	release_block(block, can_leak ? BLOCK_LEAKED : BLOCK_LIVE);
+	return can_leak ? 0 : -EINVAL;
 }
 
 /* What is said of the pool, not of a block. */
@@ -640,6 +683,8 @@ static const struct op_info {
 	[RESPOOL_TEST_RELEASE]	     = { run_pool, 0, ULONG_MAX, 0, 0, PHYS_ADDR_MAX },
 	[RESPOOL_TEST_RETIRE]	     = { run_pool, 0, 0, 0, 0, PHYS_ADDR_MAX },
 	[RESPOOL_TEST_SET_WATERMARK] = { run_pool, 0, ULONG_MAX },
+	[RESPOOL_TEST_POKE]	     = { run_poke, RESPOOL_TEST_STALE, U64_MAX },
+	[RESPOOL_TEST_LEAK]	     = { run_leak },
 };
 
 static bool op_valid(const struct op_info *info, const struct respool_test_op *op)
@@ -1108,7 +1153,6 @@ static void name_block(struct test_file *file, u32 handle, enum block_kind kind,
 	struct block *block = &file->blocks[handle];
 
 	block->kind = kind;
-	block->slab = 0;
 	block->addr = addr;
 	block->size = size;
 	block->filled = 0;
@@ -1171,11 +1215,42 @@ static int free_bulk(struct test_file *file, struct respool_test_many *many, voi
 	return refused;
 }
 
+static int slab_alloc_bulk(struct test_file *file, struct respool_test_many *many, void *array)
+{
+	void **addr = array;
+	u32 nr, i;
+
+	nr = respool_slab_alloc_bulk(file_slab(file, many->slab), many->size, many->nr, addr,
+				     gfp_of(many->flags));
+	for (i = 0; i < nr; i++) {
+		file->blocks[many->handle + i].slab = many->slab;
+		name_block(file, many->handle + i, BLOCK_BYTES, addr[i], many->size);
+	}
+	release_blocks(file, many->handle + nr, many->nr - nr, BLOCK_NONE);
+	return nr;
+}
+
+static int slab_free_bulk(struct test_file *file, struct respool_test_many *many, void *array)
+{
+	struct block *block = &file->blocks[many->handle];
+	void **addr = array;
+	int refused;
+	u32 i;
+
+	for (i = 0; i < many->nr; i++)
+		addr[i] = block[i].addr;
+	refused = respool_slab_free_bulk(file_slab(file, many->slab), many->nr, addr);
+	for (i = 0; i < many->nr; i++)
+		release_block(&block[i], addr[i] ? BLOCK_LIVE : BLOCK_NONE);
+	return refused;
+}
+
 static const struct many_info {
 	int (*run)(struct test_file *file, struct respool_test_many *many, void *array);
 	enum block_state from;
 	u32 flags;
 	u64 max_size;
+	bool bytes;		/* of a slab */
 } many_info[RESPOOL_TEST_NR_MANY] = {
 	[RESPOOL_TEST_ALLOC_LIST] = { alloc_list, BLOCK_NONE,
 				      RESPOOL_TEST_ZERO | RESPOOL_TEST_ATOMIC, ULONG_MAX },
@@ -1183,14 +1258,18 @@ static const struct many_info {
 	[RESPOOL_TEST_ALLOC_BULK] = { alloc_bulk, BLOCK_NONE,
 				      RESPOOL_TEST_ZERO | RESPOOL_TEST_ATOMIC, UINT_MAX },
 	[RESPOOL_TEST_FREE_BULK]  = { free_bulk, BLOCK_LIVE },
+	[RESPOOL_TEST_SLAB_ALLOC_BULK] = { slab_alloc_bulk, BLOCK_NONE,
+					   RESPOOL_TEST_ZERO | RESPOOL_TEST_ATOMIC, SIZE_MAX,
+					   true },
+	[RESPOOL_TEST_SLAB_FREE_BULK]  = { slab_free_bulk, BLOCK_LIVE, .bytes = true },
 };
 
-static bool any_bytes(const struct test_file *file, u32 first, u32 nr)
+static bool all_bytes(const struct test_file *file, u32 first, u32 nr, bool bytes)
 {
 	while (nr--)
-		if (file->blocks[first + nr].kind == BLOCK_BYTES)
-			return true;
-	return false;
+		if ((file->blocks[first + nr].kind == BLOCK_BYTES) != bytes)
+			return false;
+	return true;
 }
 
 static int run_many(struct test_file *file, const struct many_info *info,
@@ -1204,7 +1283,7 @@ static int run_many(struct test_file *file, const struct many_info *info,
 	error = claim_blocks(file, many->handle, many->nr, info->from);
 	if (error)
 		goto out;
-	if (info->from == BLOCK_LIVE && any_bytes(file, many->handle, many->nr)) {
+	if (info->from == BLOCK_LIVE && !all_bytes(file, many->handle, many->nr, info->bytes)) {
 		release_blocks(file, many->handle, many->nr, BLOCK_LIVE);
 		error = -EINVAL;
 		goto out;
@@ -1221,12 +1300,14 @@ static int ioctl_many(struct test_file *file, void *arg)
 	const struct many_info *info;
 
 	many->result = 0;
-	if (many->__reserved || many->call >= RESPOOL_TEST_NR_MANY || !many->nr ||
-	    many->nr > RESPOOL_TEST_MAX_MANY)
+	if (many->call >= RESPOOL_TEST_NR_MANY || !many->nr || many->nr > RESPOOL_TEST_MAX_MANY)
 		return -EINVAL;
 	info = &many_info[array_index_nospec(many->call, RESPOOL_TEST_NR_MANY)];
-	if (many->flags & ~info->flags || many->size > info->max_size)
+	if (many->flags & ~info->flags || many->size > info->max_size ||
+	    (many->slab && !info->bytes))
 		return -EINVAL;
+	if (info->bytes && !file_slab(file, many->slab))
+		return -ENOENT;
 	return run_many(file, info, many);
 }
 
@@ -1237,7 +1318,8 @@ static int ioctl_many(struct test_file *file, void *arg)
 
 struct churn_slot {
 	void *addr;
-	unsigned int order;
+	unsigned int order;	/* of pages */
+	size_t bytes;
 	u64 mark;		/* in the first and in the last word */
 };
 
@@ -1258,6 +1340,7 @@ enum churn_context { CHURN_TASK, CHURN_HARDIRQ, CHURN_SOFTIRQ, CHURN_CONTEXTS };
 
 struct churn {
 	struct respool *pool;
+	struct respool_slab *slab;	/* NULL: pages */
 	const struct respool_test_churn *arg;
 	struct task_struct *task;
 	bool calling;		/* the task is inside one of its calls */
@@ -1266,15 +1349,38 @@ struct churn {
 
 static u64 *last_word(const struct churn_slot *slot)
 {
-	return slot->addr + (PAGE_SIZE << slot->order) - sizeof(u64);
+	return slot->addr + slot->bytes - sizeof(u64);
+}
+
+static void churn_alloc_pages(struct churner *churner, struct churn_slot *slot)
+{
+	struct churn *churn = churner->churn;
+
+	slot->order = prandom_u32_state(&churner->random) % (churn->arg->max_order + 1);
+	slot->bytes = PAGE_SIZE << slot->order;
+	slot->addr = respool_alloc_pages(churn->pool, slot->order, GFP_ATOMIC);
+}
+
+/* Small ones more often. */
+static void churn_alloc_bytes(struct churner *churner, struct churn_slot *slot)
+{
+	struct churn *churn = churner->churn;
+	u32 words = churn->arg->max_bytes / sizeof(u64) - 1;
+
+	words >>= prandom_u32_state(&churner->random) % (ilog2(words) + 1);
+	words = prandom_u32_state(&churner->random) % words;
+	slot->bytes = (words + 2) * sizeof(u64);
+	slot->addr = respool_alloc(churn->slab, slot->bytes, GFP_ATOMIC);
 }
 
 static void churn_alloc(struct churner *churner, struct churn_slot *slot)
 {
 	struct churn *churn = churner->churn;
 
-	slot->order = prandom_u32_state(&churner->random) % (churn->arg->max_order + 1);
-	slot->addr = respool_alloc_pages(churn->pool, slot->order, GFP_ATOMIC);
+	if (churn->slab)
+		churn_alloc_bytes(churner, slot);
+	else
+		churn_alloc_pages(churner, slot);
 	if (!slot->addr) {
 		churner->failures++;
 		return;
@@ -1290,13 +1396,17 @@ static void churn_alloc(struct churner *churner, struct churn_slot *slot)
 static void churn_free(struct churner *churner, struct churn_slot *slot)
 {
 	struct churn *churn = churner->churn;
+	int error;
 
 	if (respool_has_memory(churn->pool) &&
 	    (READ_ONCE(*(u64 *)slot->addr) != slot->mark ||
 	     READ_ONCE(*last_word(slot)) != slot->mark))
 		churner->wrong++;
-	if (respool_free_pages(churn->pool, slot->addr, slot->order))
-		churner->refused++;
+	if (churn->slab)
+		error = respool_free(churn->slab, slot->addr);
+	else
+		error = respool_free_pages(churn->pool, slot->addr, slot->order);
+	churner->refused += !!error;
 	slot->addr = NULL;
 }
 
@@ -1397,24 +1507,34 @@ static void churn_reply(const struct churn *churn, struct respool_test_churn *re
 static bool churn_valid(const struct respool_test_churn *arg)
 {
 	return !(arg->flags & ~RESPOOL_TEST_CHURN_FLAGS) && arg->ms <= 60000 &&
-	       arg->period_us >= 20 && arg->max_order <= 10;
+	       arg->period_us >= 20 && arg->max_order <= 10 && arg->max_bytes <= 65536 &&
+	       !(arg->max_bytes % sizeof(u64)) && arg->max_bytes != sizeof(u64) &&
+	       (arg->max_bytes || !arg->slab);
 }
 
 static int ioctl_churn(struct test_file *file, void *arg)
 {
+	const struct respool_test_churn *request = arg;
+	struct respool_slab *slab = NULL;
 	struct churner *churner;
 	struct churn *churn;
 	unsigned int i, slot;
 
-	if (!churn_valid(arg))
+	if (!churn_valid(request))
 		return -EINVAL;
 	if (!file_pool(file))
 		return -ENOENT;
+	if (request->max_bytes) {
+		slab = file_slab(file, request->slab);
+		if (!slab)
+			return -ENOENT;
+	}
 	churn = kzalloc(sizeof(*churn), GFP_KERNEL);
 	if (!churn)
 		return -ENOMEM;
 	churn->pool = file->pool;
-	churn->arg = arg;
+	churn->slab = slab;
+	churn->arg = request;
 	churn->task = current;
 	for (i = 0; i < CHURN_CONTEXTS; i++) {
 		churn->churner[i].churn = churn;
@@ -1458,7 +1578,7 @@ static const struct ioctl_info {
 	IOCTL(VALIDATE, ioctl_validate, respool_test_validate, why),
 	IOCTL(MISUSE, ioctl_misuse, respool_test_misuse, __reserved),
 	IOCTL(DRAIN, ioctl_drain, respool_test_drain, __reserved),
-	IOCTL(MANY, ioctl_many, respool_test_many, __reserved),
+	IOCTL(MANY, ioctl_many, respool_test_many, slab),
 	IOCTL(CHURN, ioctl_churn, respool_test_churn, wrong),
 #undef IOCTL
 };
@@ -1511,6 +1631,12 @@ static int test_open(struct inode *inode, struct file *filp)
 	return 0;
 }
 
+/* The pages of what was leaked, if the block is in the first page of its run. */
+static void free_leaked(struct test_file *file, const struct block *block)
+{
+	respool_free_block(file->pool, (void *)round_down((unsigned long)block->addr, PAGE_SIZE));
+}
+
 static int test_release(struct inode *inode, struct file *filp)
 {
 	struct test_file *file = filp->private_data;
@@ -1524,6 +1650,9 @@ static int test_release(struct inode *inode, struct file *filp)
 	for (i = 0; i < RESPOOL_TEST_MAX_SLABS; i++)
 		if (file->slab[i])
 			respool_slab_destroy(file->slab[i]);
+	for (i = 0; i < file->nr_blocks; i++)
+		if (atomic_read(&file->blocks[i].state) == BLOCK_LEAKED)
+			free_leaked(file, &file->blocks[i]);
 	if (file->pool)
 		respool_put(file->pool);
 	kvfree(file->blocks);
@@ -1568,7 +1697,7 @@ static int __init test_init(void)
 	BUILD_BUG_ON(sizeof(struct respool_test_misuse) != 32);
 	BUILD_BUG_ON(sizeof(struct respool_test_drain) != 8);
 	BUILD_BUG_ON(sizeof(struct respool_test_many) != 32);
-	BUILD_BUG_ON(sizeof(struct respool_test_churn) != 80);
+	BUILD_BUG_ON(sizeof(struct respool_test_churn) != 88);
 
 	return misc_register(&test_device);
 }
