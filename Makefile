@@ -8,7 +8,7 @@ export TRACES_DIR
 
 kernels := $(shell scripts/kernel list)
 
-.PHONY: all modules modules_install clean help demo check bench figures selftests host
+.PHONY: all modules modules_install clean help demo check check-long bench figures selftests host
 
 all: modules
 
@@ -26,12 +26,15 @@ help:
 	@echo 'make modules_install  install them there'
 	@echo 'make demo             watch the module serve recorded workloads in a guest'
 	@echo 'make check            every test; TRACES_DIR=DIR replays the traces there too'
+	@echo 'make check-long       those that take longer, too: kernels that look for mistakes,'
+	@echo '                      real-time kernels'
 	@echo 'make bench            compare with the allocators of the kernel; BENCH=quick'
 	@echo '                      for a first impression'
 	@echo 'make figures          draw the figures of README again'
 	@echo 'make clean            remove what was built'
 	@echo
-	@echo 'demo, check, bench and figures install the Debian packages they lack (root or sudo).'
+	@echo 'demo, check, check-long, bench and figures install the Debian packages they lack'
+	@echo '(root or sudo).'
 	@echo 'scripts/vm boots a guest by hand and needs these, which it makes itself:'
 	@echo 'make modules-KERNEL   the modules for one of: $(kernels)'
 	@echo 'make selftests        what runs in the guest'
@@ -45,6 +48,10 @@ demo:
 check:
 	scripts/install-deps check
 	scripts/check
+
+check-long:
+	scripts/install-deps check-long
+	scripts/check --long
 
 bench:
 	scripts/install-deps bench

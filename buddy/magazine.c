@@ -166,7 +166,8 @@ void respool_magazines_drain_order(struct respool_magazines *m, unsigned int ord
 
 	for_each_possible_cpu(i) {
 		cpu = per_cpu_ptr(m->cpu, i);
-		if (!thorough && !READ_ONCE(cpu->magazine[order].nr))
+		/* It may change at any time, before and after this look as well. */
+		if (!thorough && !data_race(READ_ONCE(cpu->magazine[order].nr)))
 			continue;
 		preempt_disable();
 		if (try_for_a_while(cpu)) {

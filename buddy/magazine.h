@@ -71,9 +71,10 @@ static inline bool respool_cpu_trylock(struct respool_cpu *cpu)
 	return likely(!test_and_set_bit_lock(0, &cpu->lock));
 }
 
+/* The word is this bit alone, so that a store will do, whoever tries for it meanwhile. */
 static inline void respool_cpu_unlock(struct respool_cpu *cpu)
 {
-	__clear_bit_unlock(0, &cpu->lock);
+	smp_store_release(&cpu->lock, 0);
 }
 
 static inline struct respool_magazine *respool_cpu_magazine(struct respool_cpu *cpu,

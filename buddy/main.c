@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * respool.ko: the parameter, what is made of it at load, and the way back.
+ * respool.ko: the parameters, what is made of them at load, and the way back.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -15,12 +15,19 @@
 
 #include "buddy/debugfs.h"
 #include "buddy/pool.h"
+#include "slab/cache.h"
+#include "slab/debug.h"
 #include "slab/slab.h"
 
 static char *pools = "main:64M";
 module_param(pools, charp, 0444);
 MODULE_PARM_DESC(pools,
 		 "Pools as NAME:SIZE[@PHYS|@none][/nocache][,...]: SIZE in bytes, or with suffix K, M, G or T, whole pages; PHYS a region reserved at boot, none for no memory at all, else system memory is set aside; nocache: no per-CPU magazines (default main:64M)");
+
+static char *debug = "";
+module_param(debug, charp, 0444);
+MODULE_PARM_DESC(debug,
+		 "Debugging of slabs as WORD[,WORD...][:SLAB[,SLAB...]]: redzone, poison, stacks, quarantine or all, for the slabs named or for every slab (default none)");
 
 static struct respool_spec *specs;
 static struct respool_pool **live;
@@ -244,6 +251,7 @@ static int create_pools(void)
 static int cpu_dead(unsigned int cpu)
 {
 	respool_slabs_drain_cpu(cpu);
+	respool_caches_drain_cpu(cpu);
 	respool_pools_drain_cpu(cpu);
 	return 0;
 }
@@ -260,6 +268,8 @@ static int __init respool_init(void)
 	error = parse_pools();
 	if (!error)
 		error = check_specs();
+	if (!error)
+		error = respool_debug_setup(debug);
 	if (error)
 		goto err_free;
 

@@ -22,4 +22,13 @@ static inline void memunmap_pages(struct dev_pagemap *pgmap)
 }
 #endif
 
+/* Where the kernel walks no stacks, there are none. */
+#ifndef CONFIG_STACKTRACE
+static inline unsigned int stack_trace_save(unsigned long *store, unsigned int size,
+					    unsigned int skipnr)
+{
+	return 0;
+}
+#endif
+
 #endif /* RESPOOL_COMPAT_H */

@@ -495,6 +495,37 @@ TEST_F(bytes, large_block_is_whole_pages_and_goes_back_at_once)
 	EXPECT_LE(32 << 20, slab_stats(self->fd, self->slab).peak_held_pages * PAGE);
 }
 
+/* Beyond 2 MiB it gets a run of its own first. */
+TEST_F(bytes, block_that_grows_takes_its_run_with_it)
+{
+	struct respool_test_slab_stats stats;
+	__u64 size;
+
+	ASSERT_EQ(0, make(self->fd, 0, 2 * PAGE, NULL));
+	for (size = 3 * PAGE; size < 6 << 20; size += size / 4) {
+		ASSERT_EQ(0, move(self->fd, 0, size, NULL));
+		stats = slab_stats(self->fd, self->slab);
+		EXPECT_GE(1, stats.reallocs - stats.reallocs_in_place);
+		EXPECT_VALID(self->fd, self->slab);
+	}
+	EXPECT_GE(8 + stats.held_pages / 8, stats.held_pages - stats.live_bytes / PAGE);
+	ASSERT_EQ(0, drop(self->fd, 0));
+}
+
+TEST_F(bytes, blocks_of_a_power_of_two_take_little_more)
+{
+	struct respool_test_slab_stats stats;
+	unsigned int i;
+
+	for (i = 0; i < 32; i++)
+		ASSERT_EQ(0, make(self->fd, i, 1 << 16, NULL));
+	stats = slab_stats(self->fd, self->slab);
+	EXPECT_GE((32 << 16) / PAGE + 8, stats.held_pages);
+	for (i = 0; i < 32; i++)
+		ASSERT_EQ(0, drop(self->fd, i));
+	EXPECT_GE(1, slab_stats(self->fd, self->slab).runs);
+}
+
 TEST_F(bytes, zeroed_block_has_no_trace_of_its_last_user)
 {
 	static const __u64 sizes[] = { 1, 16, 24, 25, 100, 1000, PAGE, 10000, LARGE, 1 << 20 };

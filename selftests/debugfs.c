@@ -290,6 +290,8 @@ TEST_F(debugfs, slab_stats_are_those_of_the_function)
 	EXPECT_FIELD(live_bytes);
 	EXPECT_FIELD(cached_blocks);
 	EXPECT_FIELD(cached_bytes);
+	EXPECT_FIELD(quarantined_blocks);
+	EXPECT_FIELD(quarantined_bytes);
 	EXPECT_FIELD(free_blocks);
 	EXPECT_FIELD(free_bytes);
 	EXPECT_FIELD(overhead_bytes);

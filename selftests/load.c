@@ -346,6 +346,57 @@ TEST_F(load, module_in_use_cannot_be_unloaded)
 	EXPECT_EQ(0, client_unload("respool"));
 }
 
+/* pools= goes on with a parameter of its own here. */
+TEST_F(load, bad_debugging_is_refused)
+{
+	EXPECT_REFUSED(-EINVAL, "main:4M debug=red", "debug=", "'red'", "redzone", "all");
+	EXPECT_REFUSED(-EINVAL, "main:4M debug=redzone,", "debug=", "''");
+	EXPECT_REFUSED(-EINVAL, "main:4M debug=,poison", "debug=", "''");
+	EXPECT_REFUSED(-EINVAL, "main:4M debug=ALL", "debug=", "'ALL'");
+	EXPECT_REFUSED(-EINVAL, "main:4M debug=:video", "debug=", "''");
+	EXPECT_REFUSED(-EINVAL, "main:4M debug=all:", "debug=", "''", "name");
+	EXPECT_REFUSED(-EINVAL, "main:4M debug=all:video,", "debug=", "''", "name");
+	EXPECT_REFUSED(-EINVAL, "main:4M debug=all:a/b", "debug=", "'a/b'", "name");
+	EXPECT_REFUSED(-EINVAL, "main:4M debug=all:video:audio", "debug=", "'video:audio'");
+	EXPECT_REFUSED(-EINVAL, "main:4M debug=all:a123456789012345678901234567890x",
+		       "debug=", "31 characters");
+	EXPECT_REFUSED(-EINVAL, "main:4X debug=all", "pools=", "'main:4X'");
+}
+
+/* What debugfs says of the options of a slab made under this parameter. */
+static const char *slab_options(const char *debug, const char *slab)
+{
+	static char options[64];
+	char path[128];
+	int fd;
+
+	if (load("pools=main:4M debug=%s", debug) || client_load("respool_test", ""))
+		return "not loaded";
+	snprintf(path, sizeof(path), CLIENT_DEBUGFS "/main/slabs/%s/options", slab);
+	fd = client_open("main", 1);
+	if (client_slab(fd, slab) || client_read_file(path, options, sizeof(options)) < 0)
+		strcpy(options, "not made");
+	close(fd);
+	if (client_unload("respool_test") || client_unload("respool"))
+		return "not unloaded";
+	return options;
+}
+
+/* A quarantine means poison, and any of it no magazines. */
+TEST_F(load, debugging_is_on_for_the_slabs_it_names)
+{
+	EXPECT_STREQ("fit good\nflags 0x3\n", slab_options("redzone", "video"));
+	EXPECT_STREQ("fit good\nflags 0x5\n", slab_options("poison", "video"));
+	EXPECT_STREQ("fit good\nflags 0x9\n", slab_options("stacks", "video"));
+	EXPECT_STREQ("fit good\nflags 0x15\n", slab_options("quarantine", "video"));
+	EXPECT_STREQ("fit good\nflags 0x1f\n", slab_options("all", "video"));
+	EXPECT_STREQ("fit good\nflags 0xb\n", slab_options("redzone,stacks:audio,video", "video"));
+	EXPECT_STREQ("fit good\nflags 0xb\n", slab_options("redzone,stacks:audio,video", "audio"));
+	EXPECT_STREQ("fit good\nflags 0x0\n", slab_options("redzone,stacks:audio,video", "vide"));
+	EXPECT_STREQ("fit good\nflags 0x0\n", slab_options("redzone,stacks:audio,video", "videos"));
+	EXPECT_STREQ("fit good\nflags 0x0\n", slab_options("", "video"));
+}
+
 static int cycle(const char *pools)
 {
 	int error = load("pools=%s", pools);

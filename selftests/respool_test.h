@@ -6,13 +6,15 @@
  * not an interface for applications and may change with the tests.
  *
  * Terms. An open file has at most one pool, chosen once by OPEN, and up to
- * RESPOOL_TEST_MAX_SLABS slabs on it. A *handle* names a block: an index the
- * caller picks into a table whose length was given to OPEN. Closing the file
- * frees every block, destroys the slabs and puts the pool; what the file said
+ * RESPOOL_TEST_MAX_SLABS slabs and RESPOOL_TEST_MAX_CACHES caches on it. A
+ * *handle* names a block, or an object of a cache: an index the caller picks
+ * into a table whose length was given to OPEN. Closing the file frees every
+ * block, destroys the slabs and caches and puts the pool; what the file said
  * of the pool as a whole (RESERVE, RETIRE, SET_WATERMARK) outlasts it.
  *
- * Threads. Calls on one file run in parallel; only OPEN and SLAB_CREATE are
- * serialised. Two calls on one handle at one time: the second gets -EBUSY.
+ * Threads. Calls on one file run in parallel; only OPEN, SLAB_CREATE and
+ * CACHE_CREATE are serialised, and CACHE_DESTROY waits until it is alone. Two
+ * calls on one handle at one time: the second gets -EBUSY.
  *
  * Errors. An ioctl returns 0 or -1 with errno:
  *
@@ -21,8 +23,8 @@
  *            reserved field that is not zero; a value out of its range
  *   E2BIG    bytes beyond the structure this driver knows are not zero
  *   EFAULT   bad pointer
- *   ENOENT   no such pool, slab or block, or no pool opened yet
- *   EEXIST   handle in use, pool opened already, or slab name taken
+ *   ENOENT   no such pool, slab, cache or block, or no pool opened yet
+ *   EEXIST   handle in use, pool opened already, or name of a slab or cache taken
  *   EBUSY    handle in use by another call just now
  *   ENOMEM   the allocator had nothing to give, or the driver no memory
  *   ENXIO    there is no memory behind this pool to look at or to cut up
@@ -41,8 +43,9 @@
 #define RESPOOL_TEST_NAME_LEN		32	/* terminating zero included */
 #define RESPOOL_TEST_MAX_HANDLES	0x400000
 #define RESPOOL_TEST_MAX_SLABS		4
+#define RESPOOL_TEST_MAX_CACHES		4
 #define RESPOOL_TEST_NR_ORDERS		33
-#define RESPOOL_TEST_NR_REFUSALS	10	/* enum respool_refusal */
+#define RESPOOL_TEST_NR_REFUSALS	13	/* enum respool_refusal */
 
 /**
  * struct respool_test_info - INFO: what a pool is.
@@ -81,13 +84,17 @@ enum respool_test_fit {
 
 /* Flags of a slab: those of struct respool_slab_options. */
 #define RESPOOL_TEST_SLAB_NO_MAGAZINES	0x1
-#define RESPOOL_TEST_SLAB_FLAGS		0x1
+#define RESPOOL_TEST_SLAB_REDZONE	0x2
+#define RESPOOL_TEST_SLAB_POISON	0x4
+#define RESPOOL_TEST_SLAB_STACKS	0x8
+#define RESPOOL_TEST_SLAB_QUARANTINE	0x10
+#define RESPOOL_TEST_SLAB_FLAGS		0x1f
 
 /**
  * struct respool_test_slab - SLAB_CREATE: a byte allocator on this file's pool.
  * @name: in: name of the slab
  * @fit: in: &enum respool_test_fit, passed on unchecked
- * @flags: in: RESPOOL_TEST_SLAB_NO_MAGAZINES, passed on unchecked
+ * @flags: in: RESPOOL_TEST_SLAB_NO_MAGAZINES, ..., passed on unchecked
  * @slab: out: its number, 0..RESPOOL_TEST_MAX_SLABS - 1
  * @__reserved: in: zero
  */
@@ -97,6 +104,37 @@ struct respool_test_slab {
 	__u32 flags;
 	__u32 slab;
 	__u32 __reserved;
+};
+
+/* Flags of a cache: its constructor leaves a mark in each object. */
+#define RESPOOL_TEST_CACHE_MARKED	0x1
+#define RESPOOL_TEST_CACHE_FLAGS	0x1
+
+/**
+ * struct respool_test_cache - CACHE_CREATE: objects of one size on this file's pool.
+ * @name: in: name of the cache
+ * @size: in: bytes of an object; 8 at least if it is to be marked
+ * @align: in: alignment
+ * @flags: in: RESPOOL_TEST_CACHE_MARKED
+ * @cache: out: its number, 0..RESPOOL_TEST_MAX_CACHES - 1
+ */
+struct respool_test_cache {
+	char name[RESPOOL_TEST_NAME_LEN];
+	__u64 size;
+	__u64 align;
+	__u32 flags;
+	__u32 cache;
+};
+
+/**
+ * struct respool_test_cache_destroy - CACHE_DESTROY: whatever is live in it.
+ * @cache: in: number of the cache
+ * @runs: out: runs that had live objects; the handle of one object of each
+ *	names the run from then on, those of the others are free
+ */
+struct respool_test_cache_destroy {
+	__u32 cache;
+	__u32 runs;
 };
 
 /**
@@ -136,6 +174,11 @@ struct respool_test_slab {
  * @RESPOOL_TEST_LEAK: never free a slab's block; the handle stays in use. When
  *	the file is closed, the page that the block starts in is freed after the
  *	slab was destroyed, which gives the block's run back if that is its first
+ * @RESPOOL_TEST_ALLOC_OBJECT: respool_cache_alloc() from the cache @slab
+ * @RESPOOL_TEST_MARKED: look for the constructor's mark at the start of the object
+ * @RESPOOL_TEST_DAMAGE: exclusive-or the byte @first bytes from the start of the
+ *	object's run with @size
+ * @RESPOOL_TEST_SHRINK: respool_cache_shrink() of the cache @slab
  * @RESPOOL_TEST_NR_OPS: number of operations
  *
  * Each that makes or moves a block sets @value to its physical address. EBADMSG
@@ -143,6 +186,7 @@ struct respool_test_slab {
  *
  * FREE_CLEARED of a block that is not zero, FREE_RACE, POKE and LEAK are mistakes
  * that respool cannot refuse: they are only safe while nothing else uses the pool.
+ * DAMAGE may cost its cache any of its objects.
  */
 enum respool_test_opcode {
 	RESPOOL_TEST_ALLOC_PAGES,
@@ -168,6 +212,10 @@ enum respool_test_opcode {
 	RESPOOL_TEST_SET_WATERMARK,
 	RESPOOL_TEST_POKE,
 	RESPOOL_TEST_LEAK,
+	RESPOOL_TEST_ALLOC_OBJECT,
+	RESPOOL_TEST_MARKED,
+	RESPOOL_TEST_DAMAGE,
+	RESPOOL_TEST_SHRINK,
 	RESPOOL_TEST_NR_OPS,
 };
 
@@ -180,7 +228,7 @@ enum respool_test_opcode {
 #define RESPOOL_TEST_CHECK	0x2
 /* Make the call in interrupt context, on another CPU if there is one. */
 #define RESPOOL_TEST_IN_IRQ	0x4
-/* Make the call with interrupts off. */
+/* Make the call with interrupts off and a raw spinlock held. */
 #define RESPOOL_TEST_IRQS_OFF	0x8
 /* Ask with GFP_ATOMIC; calls in interrupt context always do. */
 #define RESPOOL_TEST_ATOMIC	0x10
@@ -197,10 +245,11 @@ enum respool_test_opcode {
  * @op: in: &enum respool_test_opcode
  * @flags: in: RESPOOL_TEST_ZERO, _CHECK, ...
  * @handle: in: names the block
- * @slab: in: for ALLOC and ALLOC_ALIGNED; zero otherwise
+ * @slab: in: for ALLOC and ALLOC_ALIGNED, ALLOC_OBJECT and SHRINK; zero otherwise
  * @size: in: bytes, pages, order or offset
  * @align: in: for ALLOC_ALIGNED and requests, or milliseconds; zero otherwise
- * @first: in: for requests and ranges, a physical address; zero otherwise
+ * @first: in: for requests and ranges, a physical address; for DAMAGE; zero
+ *	otherwise
  * @last: in: for requests, likewise, inclusive; zero otherwise
  * @seed: in: pattern to fill or verify, or bits to invert
  * @value: out: see &enum respool_test_opcode
@@ -284,6 +333,8 @@ struct respool_test_slab_stats {
 	__u64 live_bytes;
 	__u64 cached_blocks;
 	__u64 cached_bytes;
+	__u64 quarantined_blocks;
+	__u64 quarantined_bytes;
 	__u64 free_blocks;
 	__u64 free_bytes;
 	__u64 overhead_bytes;
@@ -302,12 +353,44 @@ struct respool_test_slab_stats {
 	__u64 refusals[RESPOOL_TEST_NR_REFUSALS];
 };
 
-/* Target of VALIDATE that is the pool, not one of the slabs. */
+/*
+ * CACHE_STATS: in: @cache; out: struct respool_cache_stats of that cache, and
+ * @constructed: how many objects the constructors of all caches of the driver
+ * have seen since it was loaded, @constructed_irqs_off of them with interrupts off.
+ */
+struct respool_test_cache_stats {
+	__u32 cache;
+	__u32 __reserved;
+	__u64 size;
+	__u64 object_bytes;
+	__u64 run_pages;
+	__u64 run_objects;
+	__u64 held_pages;
+	__u64 runs;
+	__u64 empty_runs;
+	__u64 damaged_runs;
+	__u64 live_objects;
+	__u64 free_objects;
+	__u64 cached_objects;
+	__u64 overhead_bytes;
+	__u64 peak_held_pages;
+	__u64 allocations;
+	__u64 frees;
+	__u64 failures;
+	__u64 runs_taken;
+	__u64 runs_returned;
+	__u64 refusals[RESPOOL_TEST_NR_REFUSALS];
+	__u64 constructed;
+	__u64 constructed_irqs_off;
+};
+
+/* Targets of VALIDATE that are the pool or a cache, not one of the slabs. */
 #define RESPOOL_TEST_POOL	(~0U)
+#define RESPOOL_TEST_CACHE(n)	(0x10000U + (n))
 
 /**
  * struct respool_test_validate - VALIDATE: check every invariant.
- * @target: in: number of a slab, or RESPOOL_TEST_POOL
+ * @target: in: number of a slab, RESPOOL_TEST_CACHE() or RESPOOL_TEST_POOL
  * @result: out: 0, or a negative errno if an invariant is broken
  * @why: out: the first one that is
  */
@@ -324,6 +407,7 @@ struct respool_test_validate {
  * @RESPOOL_TEST_CALL_FREE: respool_free()
  * @RESPOOL_TEST_CALL_REALLOC: respool_realloc(), to 1 byte
  * @RESPOOL_TEST_CALL_USABLE: respool_usable_size()
+ * @RESPOOL_TEST_CALL_FREE_OBJECT: respool_cache_free()
  * @RESPOOL_TEST_NR_CALLS: number of calls
  */
 enum respool_test_call {
@@ -332,6 +416,7 @@ enum respool_test_call {
 	RESPOOL_TEST_CALL_FREE,
 	RESPOOL_TEST_CALL_REALLOC,
 	RESPOOL_TEST_CALL_USABLE,
+	RESPOOL_TEST_CALL_FREE_OBJECT,
 	RESPOOL_TEST_NR_CALLS,
 };
 
@@ -341,7 +426,7 @@ enum respool_test_call {
  * @RESPOOL_TEST_OFFSET: the block's plus @value, 0 < @value < usable bytes
  * @RESPOOL_TEST_ORDER: the block's, with order @value, not its own
  * @RESPOOL_TEST_OUTSIDE: memory of the driver that is in no pool
- * @RESPOOL_TEST_SLAB: the block's, with slab @slab, not its own
+ * @RESPOOL_TEST_SLAB: the block's, with slab or cache @slab, not its own
  * @RESPOOL_TEST_NR_MISTAKES: number of mistakes
  */
 enum respool_test_mistake {
@@ -358,7 +443,7 @@ enum respool_test_mistake {
  * @call: in: &enum respool_test_call
  * @mistake: in: &enum respool_test_mistake
  * @handle: in: a block of this file
- * @slab: in: slab to name to the calls that take one
+ * @slab: in: slab or cache to name to the calls that take one
  * @value: in: see &enum respool_test_mistake
  * @result: out: what the call returned: an errno of a free, -ENOMEM for the
  *	NULL of a realloc, bytes of a usable size
@@ -395,6 +480,9 @@ struct respool_test_drain {
  * @RESPOOL_TEST_FREE_LIST: respool_free_list()
  * @RESPOOL_TEST_ALLOC_BULK: respool_alloc_bulk() of @nr blocks of order @size
  * @RESPOOL_TEST_FREE_BULK: respool_free_bulk()
+ * @RESPOOL_TEST_ALLOC_OBJECTS: respool_cache_alloc_bulk() of @nr objects of
+ *	the cache @size
+ * @RESPOOL_TEST_FREE_OBJECTS: respool_cache_free_bulk() by the first one's cache
  * @RESPOOL_TEST_SLAB_ALLOC_BULK: respool_slab_alloc_bulk() of @nr blocks of
  *	@size bytes
  * @RESPOOL_TEST_SLAB_FREE_BULK: respool_slab_free_bulk(); blocks of another slab
@@ -406,6 +494,8 @@ enum respool_test_many_call {
 	RESPOOL_TEST_FREE_LIST,
 	RESPOOL_TEST_ALLOC_BULK,
 	RESPOOL_TEST_FREE_BULK,
+	RESPOOL_TEST_ALLOC_OBJECTS,
+	RESPOOL_TEST_FREE_OBJECTS,
 	RESPOOL_TEST_SLAB_ALLOC_BULK,
 	RESPOOL_TEST_SLAB_FREE_BULK,
 	RESPOOL_TEST_NR_MANY,
@@ -419,7 +509,7 @@ enum respool_test_many_call {
  * @flags: in: RESPOOL_TEST_ZERO, _ATOMIC; zero when freeing
  * @handle: in: names the first block; the others follow
  * @nr: in: number of handles, 1..RESPOOL_TEST_MAX_MANY
- * @size: in: pages, order or bytes; zero when freeing
+ * @size: in: pages, order, cache or bytes; zero when freeing
  * @result: out: what the call returned
  * @slab: in: for the calls of a slab; zero otherwise
  */
@@ -437,13 +527,15 @@ struct respool_test_many {
 #define RESPOOL_TEST_CHURN_HARDIRQ	0x1
 #define RESPOOL_TEST_CHURN_SOFTIRQ	0x2
 #define RESPOOL_TEST_CHURN_IRQS_OFF	0x4
-#define RESPOOL_TEST_CHURN_FLAGS	0x7
+/* Objects of a cache instead of pages. */
+#define RESPOOL_TEST_CHURN_OBJECTS	0x8
+#define RESPOOL_TEST_CHURN_FLAGS	0xf
 
 /**
  * struct respool_test_churn - CHURN: allocate and free for a while.
- * @flags: in: RESPOOL_TEST_CHURN_HARDIRQ, _SOFTIRQ, _IRQS_OFF
- * @ms: in: how long, at most 60000
- * @period_us: in: time between interrupts, at least 20
+ * @flags: in: RESPOOL_TEST_CHURN_HARDIRQ, _SOFTIRQ, _IRQS_OFF, _OBJECTS
+ * @ms: in: how long at least, at most 60000; everybody gets at least one block
+ * @period_us: in: time from one interrupt to the next, at least 20
  * @max_order: in: blocks of orders 0..@max_order, at most 10
  * @seed: in: of what is random
  * @task_allocations: out: blocks the task was given
@@ -453,7 +545,8 @@ struct respool_test_many {
  * @failures: out: allocations that got nothing
  * @refused: out: frees that were refused
  * @wrong: out: blocks that lost the mark their holder had left there
- * @slab: in: slab of the blocks of bytes; zero without
+ * @cache: in: cache of the objects, of a multiple of 8 bytes, or slab of the blocks
+ *	of bytes; zero for pages
  * @max_bytes: in: if not zero, no pages, but blocks of 16..@max_bytes bytes, a
  *	multiple of 8, at most 65536
  *
@@ -473,7 +566,7 @@ struct respool_test_churn {
 	__u64 failures;
 	__u64 refused;
 	__u64 wrong;
-	__u32 slab;
+	__u32 cache;
 	__u32 max_bytes;
 };
 
@@ -503,5 +596,11 @@ struct respool_test_churn {
 	_IOWR(RESPOOL_TEST_IOC_MAGIC, 10, struct respool_test_many)
 #define RESPOOL_TEST_IOC_CHURN \
 	_IOWR(RESPOOL_TEST_IOC_MAGIC, 11, struct respool_test_churn)
+#define RESPOOL_TEST_IOC_CACHE_CREATE \
+	_IOWR(RESPOOL_TEST_IOC_MAGIC, 12, struct respool_test_cache)
+#define RESPOOL_TEST_IOC_CACHE_DESTROY \
+	_IOWR(RESPOOL_TEST_IOC_MAGIC, 13, struct respool_test_cache_destroy)
+#define RESPOOL_TEST_IOC_CACHE_STATS \
+	_IOWR(RESPOOL_TEST_IOC_MAGIC, 14, struct respool_test_cache_stats)
 
 #endif /* RESPOOL_TEST_H */

@@ -14,9 +14,9 @@
 #include "kselftest_harness.h"
 #include "client.h"
 
-/* A guest without hardware virtualisation is slow. */
+/* A guest without hardware virtualisation is slow, one that checks every access slower. */
 #undef TEST_TIMEOUT_DEFAULT
-#define TEST_TIMEOUT_DEFAULT	300
+#define TEST_TIMEOUT_DEFAULT	900
 
 /* Where the guest's kernel was told to leave 64 MiB alone. */
 #define RESERVED_BY_BOOT	"memmap=64M$0x10000000"
@@ -47,6 +47,16 @@ static inline bool kernel_reserved_region(void)
 	ASSERT_EQ(0, __error)							\
 		TH_LOG("cannot load pools=%s: %s", __pools, strerror(-__error)); \
 } while (0)
+
+/* The kernel's log from now on. */
+static inline int log_open(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd >= 0)
+		lseek(fd, 0, SEEK_END);
+	return fd;
+}
 
 #define EXPECT_VALID(fd, target) do {						\
 	char __why[120];							\

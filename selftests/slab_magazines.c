@@ -521,7 +521,7 @@ static void *thread_main(void *arg)
 	for (__i = 0; __i < (nr); __i++) {					\
 		(thread)[__i] = (struct thread){				\
 			.fd = self->fd, .cpu = (pinned) ? (int)__i : -1,	\
-			.churn = { .period_us = 200, .slab = self->slab,	\
+			.churn = { .period_us = 200, .cache = self->slab,	\
 				   .max_bytes = (bytes), __VA_ARGS__ },		\
 		};								\
 		(thread)[__i].churn.seed = next_random(&__random);		\

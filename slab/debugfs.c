@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 
 #include "buddy/debugfs.h"
+#include "slab/report.h"
 #include "slab/slab.h"
 
 /* @part of @whole in thousandths, rounded down; 0 of nothing. */
@@ -60,6 +61,8 @@ static int stats_show(struct seq_file *m, void *unused)
 	SHOW(live_bytes);
 	SHOW(cached_blocks);
 	SHOW(cached_bytes);
+	SHOW(quarantined_blocks);
+	SHOW(quarantined_bytes);
 	SHOW(free_blocks);
 	SHOW(free_bytes);
 	SHOW(overhead_bytes);
@@ -191,16 +194,8 @@ static void show_owner(struct seq_file *m, const struct blocks_iter *it,
 static void show_block(struct seq_file *m, const struct blocks_iter *it,
 		       const struct respool_block_row *row)
 {
-	static const char *const kinds[] = {
-		[RESPOOL_BLOCK_FREE] = "free",
-		[RESPOOL_BLOCK_USED] = "used",
-		[RESPOOL_BLOCK_CACHED] = "cached",
-		[RESPOOL_BLOCK_END] = "end",
-		[RESPOOL_BLOCK_DAMAGED] = "damaged",
-	};
-
 	seq_printf(m, "%ld %zu %s %d", respool_slab_offset(it->slab, row->addr), row->bytes,
-		   kinds[row->kind], row->prev_used);
+		   respool_block_kind_names[row->kind], row->prev_used);
 	show_link(m, it, row->next);
 	show_link(m, it, row->prev);
 	show_owner(m, it, row);

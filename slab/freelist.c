@@ -56,7 +56,7 @@ static u64 seal(const struct respool_freelist *f, const void *at, u32 word)
 	return respool_tag(f, at, word);
 }
 
-static bool is_intact(const struct respool_freelist *f, const void *at)
+static __always_inline bool is_intact(const struct respool_freelist *f, const void *at)
 {
 	return !(respool_tag_error(f, at, READ_ONCE(*(const u64 *)at)) >> 32);
 }
@@ -81,14 +81,14 @@ static bool is_live(const struct respool_header *b)
 	return (b->tag & (TAG_USED | TAG_CACHED)) == TAG_USED;
 }
 
-static void set_tag(const struct respool_freelist *f, struct respool_header *b,
+static __always_inline void set_tag(const struct respool_freelist *f, struct respool_header *b,
 		    size_t bytes, u32 flags)
 {
 	WRITE_ONCE(b->tag, seal(f, b, (u32)bytes | flags));
 }
 
 /* Whose life may begin or end at this moment. */
-static void set_prev_used(struct respool_header *b, bool used)
+static __always_inline void set_prev_used(struct respool_header *b, bool used)
 {
 	u64 step = respool_tag_step(TAG_PREV_USED);
 
@@ -166,7 +166,7 @@ static void link_to(const struct respool_freelist *f, u64 *place, const struct r
  * Whether what a link decodes to may at least be read: overwritten ones decode
  * to anything.
  */
-static bool is_in_runs(const struct respool_freelist *f, const struct respool_header *b)
+static __always_inline bool is_in_runs(const struct respool_freelist *f, const struct respool_header *b)
 {
 	uintptr_t addr = (uintptr_t)b;
 
@@ -174,14 +174,24 @@ static bool is_in_runs(const struct respool_freelist *f, const struct respool_he
 	       addr % RESPOOL_BLOCK_ALIGN == RESPOOL_BLOCK_HEADER;
 }
 
-static bool is_free_block(const struct respool_freelist *f, const struct respool_header *b)
+static __always_inline bool is_free_block(const struct respool_freelist *f, const struct respool_header *b)
 {
 	return is_in_runs(f, b) && is_intact(f, b) && !is_used(b);
 }
 
+/*
+ * The link from @from, or a list's head, to @to is no good: @to is what is
+ * damaged, unless the link leads out of all runs.
+ */
+static int damaged_link(struct respool_freelist *f, const struct respool_header *from,
+			const struct respool_header *to)
+{
+	return damaged(f, from && !is_in_runs(f, to) ? from : to);
+}
+
 /* Size classes. */
 
-static unsigned int class_of(size_t bytes)
+static __always_inline unsigned int class_of(size_t bytes)
 {
 	unsigned int log;
 
@@ -193,7 +203,7 @@ static unsigned int class_of(size_t bytes)
 }
 
 /* The first class above @class that has a block, or RESPOOL_NR_CLASSES. */
-static unsigned int next_class(const struct respool_freelist *f, unsigned int class)
+static __always_inline unsigned int next_class(const struct respool_freelist *f, unsigned int class)
 {
 	unsigned int row = class / RESPOOL_CLASS_COLUMNS;
 	u32 columns = f->columns[row] & (~1u << class % RESPOOL_CLASS_COLUMNS);
@@ -250,7 +260,7 @@ static void relink(u64 *place, const struct respool_header *from, const struct r
 	*place ^= (u64)(uintptr_t)from ^ (u64)(uintptr_t)to;
 }
 
-static void link_block(struct respool_freelist *f, struct respool_header *b)
+static __always_inline void link_block(struct respool_freelist *f, struct respool_header *b)
 {
 	unsigned int index = class_of(bytes_of(b));
 	struct respool_class *class = &f->class[index];
@@ -279,7 +289,7 @@ struct links {
  * unlink_block(). A place that points back knows the secret, so it is one of
  * ours, whatever else may be wrong there.
  */
-static bool find_links(const struct respool_freelist *f, const struct respool_header *b,
+static __always_inline bool find_links(const struct respool_freelist *f, const struct respool_header *b,
 		       struct links *links)
 {
 	links->next = link_at(f, &b->next);
@@ -299,7 +309,7 @@ static bool is_linked(const struct respool_freelist *f, const struct respool_hea
 	return find_links(f, b, &links);
 }
 
-static void unlink_block(struct respool_freelist *f, struct respool_header *b,
+static __always_inline void unlink_block(struct respool_freelist *f, struct respool_header *b,
 			 const struct links *links)
 {
 	unsigned int index = class_of(bytes_of(b));
@@ -329,7 +339,7 @@ static void mind_unlinked(struct links *links, const struct respool_header *b,
 		links->prev = gone->prev;
 }
 
-static void make_free(struct respool_freelist *f, struct respool_header *b,
+static __always_inline void make_free(struct respool_freelist *f, struct respool_header *b,
 		      size_t bytes, u32 flags)
 {
 	u64 *footer = footer_before(forward(b, bytes));
@@ -339,7 +349,7 @@ static void make_free(struct respool_freelist *f, struct respool_header *b,
 	link_block(f, b);
 }
 
-static void make_live(struct respool_freelist *f, struct respool_header *b,
+static __always_inline void make_live(struct respool_freelist *f, struct respool_header *b,
 		      size_t bytes, u32 flags)
 {
 	set_tag(f, b, bytes, flags | TAG_USED);
@@ -348,7 +358,7 @@ static void make_live(struct respool_freelist *f, struct respool_header *b,
 	f->peak_live_bytes = max(f->peak_live_bytes, f->live_bytes);
 }
 
-static void forget_live(struct respool_freelist *f, const struct respool_header *b)
+static __always_inline void forget_live(struct respool_freelist *f, const struct respool_header *b)
 {
 	f->live_blocks--;
 	f->live_bytes -= bytes_of(b) - RESPOOL_BLOCK_HEADER;
@@ -586,7 +596,7 @@ int respool_freelist_remove_run(struct respool_freelist *f, struct respool_run *
  * The block that serves @size, and the bytes a search has to find for it: a
  * cut-off front must itself be large enough to be a block.
  */
-static int block_bytes(size_t size, size_t align, size_t *need, size_t *span)
+static __always_inline int block_bytes(size_t size, size_t align, size_t *need, size_t *span)
 {
 	size_t slack = align > RESPOOL_BLOCK_ALIGN ?
 		       align - RESPOOL_BLOCK_ALIGN + RESPOOL_BLOCK_MIN : 0;
@@ -617,6 +627,12 @@ size_t respool_freelist_run_bytes(size_t size, size_t align)
 	return block_bytes(size, align, &need, &span) ? 0 : span + RESPOOL_RUN_OVERHEAD;
 }
 
+/* Whether a rest is too short to be a block, and much beside the @bytes that are taken. */
+static bool is_loss(size_t rest, size_t bytes)
+{
+	return rest && rest < RESPOOL_BLOCK_MIN && rest >= bytes / 2;
+}
+
 /*
  * How unwelcome it is to take @bytes from @b: as what is left over is long, but
  * for two cases. The free block at the end of the top run can still grow, and
@@ -628,7 +644,7 @@ static size_t regret(const struct respool_freelist *f, const struct respool_head
 {
 	size_t rest = bytes_of(b) - bytes;
 
-	if (rest && rest < RESPOOL_BLOCK_MIN && rest >= bytes / 2)
+	if (is_loss(rest, bytes))
 		return REGRET_LOSS;
 	if (f->top && after(b) == end_tag(f->top))
 		return REGRET_TOP;
@@ -636,19 +652,20 @@ static size_t regret(const struct respool_freelist *f, const struct respool_head
 }
 
 /* The most welcome block of at least @bytes among the first few of a class. */
-static int best_of_class(struct respool_freelist *f, unsigned int class, size_t bytes,
+static __always_inline int best_of_class(struct respool_freelist *f, unsigned int class, size_t bytes,
 			 struct respool_header **best, size_t *least)
 {
-	struct respool_header *b = f->class[class].first;
+	struct respool_header *b = f->class[class].first, *from = NULL;
 	unsigned int looks;
 
 	for (looks = 0; b && looks < FIT_LOOKS && *least; looks++) {
 		if (!is_free_block(f, b))
-			return damaged(f, b);
+			return damaged_link(f, from, b);
 		if (bytes_of(b) >= bytes && (!*best || regret(f, b, bytes) < *least)) {
 			*best = b;
 			*least = regret(f, b, bytes);
 		}
+		from = b;
 		b = link_at(f, &b->next);
 	}
 	return 0;
@@ -659,7 +676,7 @@ static int best_of_class(struct respool_freelist *f, unsigned int class, size_t 
  * from a class without a welcome block. Two have none at most: that of the top
  * run's end, and that of the blocks of which 16 bytes would be lost.
  */
-static int good_fit(struct respool_freelist *f, size_t bytes, struct respool_header **fit)
+static __always_inline int good_fit(struct respool_freelist *f, size_t bytes, struct respool_header **fit)
 {
 	unsigned int class = class_of(bytes);
 	size_t least = SIZE_MAX;
@@ -685,7 +702,7 @@ static int lowest_best_of_class(struct respool_freelist *f, unsigned int class, 
 	/* Back links that match make the list a simple chain: no cycle. */
 	for (b = f->class[class].first; b; prev = b, b = link_at(f, &b->next)) {
 		if (!is_free_block(f, b) || link_at(f, &b->prev) != prev)
-			return damaged(f, b);
+			return damaged_link(f, prev, b);
 		if (bytes_of(b) < bytes)
 			continue;
 		if (!*best || bytes_of(b) < bytes_of(*best) ||
@@ -789,7 +806,7 @@ static int find_fit(struct respool_freelist *f, size_t bytes, struct respool_pla
  * Make the first @need of @room bytes at @b a live block and what is left, if
  * it can be one, a free one. The block behind @room must be live or the end.
  */
-static void place(struct respool_freelist *f, struct respool_header *b, size_t room,
+static __always_inline void place(struct respool_freelist *f, struct respool_header *b, size_t room,
 		  size_t need, u32 flags)
 {
 	struct respool_header *end = forward(b, room);
@@ -881,7 +898,10 @@ static unsigned int carve(struct respool_freelist *f, struct respool_header *b, 
 	u32 flags = flags_of(b) | TAG_CACHED;
 	unsigned int got = 0;
 
-	for (; got + 1 < nr && room >= 2 * need; room -= need, b = forward(b, need)) {
+	nr = min_t(size_t, nr, room / need);
+	if (nr > 1 && is_loss(room - nr * need, need))
+		nr--;
+	for (; got + 1 < nr; room -= need, b = forward(b, need)) {
 		make_live(f, b, need, flags);
 		flags = TAG_PREV_USED | TAG_CACHED;
 		blocks[got++] = &b->next;
@@ -970,7 +990,7 @@ static int find_live(struct respool_freelist *f, const void *ptr, struct respool
 }
 
 /* Whether the block behind @b can be trusted; if it is free, also unlinked. */
-static int check_next(struct respool_freelist *f, const struct respool_header *b,
+static __always_inline int check_next(struct respool_freelist *f, const struct respool_header *b,
 		      struct links *links)
 {
 	const struct respool_header *next = after(b);
@@ -985,7 +1005,7 @@ static int check_next(struct respool_freelist *f, const struct respool_header *b
 }
 
 /* Sets @found to the free block in front of @b, %NULL if that one is used. */
-static int find_prev(struct respool_freelist *f, const struct respool_header *b,
+static __always_inline int find_prev(struct respool_freelist *f, const struct respool_header *b,
 		     struct respool_header **found, struct links *links)
 {
 	const u64 *footer = footer_before(b);
@@ -1612,6 +1632,69 @@ size_t respool_freelist_look(const struct respool_freelist *f, struct respool_cu
 			continue;
 		enter_run(f, c, run_is_intact(f, c->run) ? c->run->next : NULL);
 		break;
+	}
+	return nr;
+}
+
+/* The run that covers an address, from both ends of the list: damage may cut it. */
+static const struct respool_run *run_around(const struct respool_freelist *f, const void *addr)
+{
+	const struct respool_run *run;
+
+	for (run = f->first_run; run && run_is_intact(f, run); run = run->next)
+		if (run_covers(run, addr))
+			return run;
+	for (run = run ? f->last_run : NULL; run && run_is_intact(f, run); run = run->prev)
+		if (run_covers(run, addr))
+			return run;
+	return NULL;
+}
+
+/*
+ * The header behind @b, %NULL behind the end tag. Behind a damaged one, whose
+ * size is not known, that is the next thing that looks like a header.
+ */
+static const struct respool_header *step(const struct respool_freelist *f,
+					 const struct respool_run *run,
+					 const struct respool_header *b)
+{
+	const struct respool_header *end = end_tag(run);
+
+	if (b == end)
+		return NULL;
+	if (is_intact(f, b) && bytes_of(b) && (uintptr_t)after(b) <= (uintptr_t)end)
+		return after(b);
+	do {
+		b = forward(b, RESPOOL_BLOCK_ALIGN);
+	} while (b != end && !is_intact(f, b));
+	return b;
+}
+
+/**
+ * respool_freelist_around() - Look at the blocks around a place.
+ * @f: free list, with damage or without
+ * @where: any address
+ * @rows: where to describe the block that @where is in, in front of it no more
+ *	than RESPOOL_AROUND_BEFORE, and behind it what there is room for
+ * @nr_rows: how many at most, more than RESPOOL_AROUND_BEFORE
+ *
+ * To be asked before respool_freelist_salvage() forgets what was where. Walks
+ * the runs, and the blocks of one run up to @where.
+ *
+ * Return: rows described, 0 if @where is in no run that can be told.
+ */
+size_t respool_freelist_around(const struct respool_freelist *f, const void *where,
+			       struct respool_block_row *rows, size_t nr_rows)
+{
+	const struct respool_run *run = run_around(f, where);
+	const struct respool_header *b, *next;
+	size_t nr = 0;
+
+	for (b = run ? first_block(run) : NULL; b && nr < nr_rows; b = next) {
+		next = step(f, run, b);
+		if (nr == RESPOOL_AROUND_BEFORE && next && (uintptr_t)next <= (uintptr_t)where)
+			memmove(rows, rows + 1, --nr * sizeof(*rows));
+		describe_block(f, b, &rows[nr++]);
 	}
 	return nr;
 }

@@ -222,6 +222,9 @@ struct respool_block_row {
 	const void *prev;
 };
 
+/* What respool_freelist_around() shows in front of a place. */
+#define RESPOOL_AROUND_BEFORE	2
+
 /* Lock-free: any caller, any time */
 
 /* An odd number without pattern: the golden ratio in 64 bits. */
@@ -359,6 +362,8 @@ void respool_freelist_open(struct respool_freelist *f, struct respool_cursor *c)
 void respool_freelist_close(struct respool_freelist *f, struct respool_cursor *c);
 size_t respool_freelist_look(const struct respool_freelist *f, struct respool_cursor *c,
 			     struct respool_block_row *rows, size_t nr_rows);
+size_t respool_freelist_around(const struct respool_freelist *f, const void *where,
+			       struct respool_block_row *rows, size_t nr_rows);
 const char *respool_freelist_validate(const struct respool_freelist *f, const void **where);
 
 #endif /* RESPOOL_FREELIST_H */

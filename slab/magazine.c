@@ -25,10 +25,18 @@
 #define MAX_BLOCKS	31
 
 /* One magazine keeps no more than one block or this part of what the slab holds. */
-#define HELD_SHARE	256
+#define HELD_SHARE	512
 
 /* Blocks that go one way or the other under one hold of the slab's lock. */
 #define BATCH		8
+
+/*
+ * A CPU whose magazines keep more than this part of what the slab holds gives
+ * back before that grows: so many blocks at a time, and so many times.
+ */
+#define CACHED_SHARE	1024
+#define SHRINK		8
+#define SHRINK_TRIES	4
 
 /* Frees into a rack before somebody looks, at most. */
 #define MAX_FREES	64
@@ -48,7 +56,7 @@ static size_t next_bytes(size_t bytes)
 {
 	size_t step = RESPOOL_BLOCK_ALIGN;
 
-	while (32 * step + RESPOOL_BLOCK_ALIGN <= bytes)
+	while (64 * step + RESPOOL_BLOCK_ALIGN <= bytes)
 		step *= 2;
 	return bytes + step;
 }
@@ -184,8 +192,8 @@ static void release_racks(struct respool_racks *r, unsigned int end)
 	preempt_enable();
 }
 
-/* All of them, with preemption off from then on; or none. */
-static bool take_racks(struct respool_racks *r)
+/* Hold all of them, with preemption off from then on; or none, false. */
+bool respool_racks_try_hold(struct respool_racks *r)
 {
 	unsigned int cpu;
 
@@ -203,7 +211,7 @@ static bool take_racks(struct respool_racks *r)
 void respool_racks_hold(struct respool_racks *r)
 {
 	might_sleep();
-	take_racks(r);
+	respool_racks_try_hold(r);
 }
 
 /* Blocks in a rack; about as many if it is not held. */
@@ -325,25 +333,46 @@ static int grow_locked(struct respool_racks *r, size_t size, size_t align, void 
 	return error;
 }
 
-/* Before the slab grows, this CPU gives some of what it keeps back, large blocks first. */
+static u64 cached_bytes_in(struct respool_racks *r, struct respool_rack *rack)
+{
+	struct respool_slab_magazine *magazine;
+	unsigned int i;
+	u64 bytes = 0;
+
+	for_each_magazine(i, magazine, r, rack)
+		bytes += magazine->nr * magazine->bytes;
+	return bytes;
+}
+
+/*
+ * Before the slab grows, this CPU gives some of what it keeps back if that is
+ * much, large blocks first.
+ */
 static bool shrink_locked(struct respool_racks *r, struct respool_rack *rack)
 {
 	struct respool_slab_magazine *magazine;
-	unsigned int left = BATCH, i;
+	unsigned int left = SHRINK, i;
 
+	if (cached_bytes_in(r, rack) < r->freelist->held_bytes / CACHED_SHARE)
+		return false;
 	for_each_magazine(i, magazine, r, rack) {
 		if (magazine->nr)
 			left -= drain_locked(r, rack, magazine, left);
 		if (!left)
 			break;
 	}
-	return left < BATCH;
+	return left < SHRINK;
 }
 
-static int alloc_locked(struct respool_racks *r, size_t size, size_t align, void **block)
+/* From the free list, with what this CPU's @rack gives back if need be; NULL gives nothing. */
+static int alloc_locked(struct respool_racks *r, struct respool_rack *rack, size_t size,
+			size_t align, void **block)
 {
 	int error = respool_freelist_alloc(r->freelist, size, align, block);
+	unsigned int tries = rack ? SHRINK_TRIES : 0;
 
+	while (error == -ENOMEM && tries-- && shrink_locked(r, rack))
+		error = respool_freelist_alloc(r->freelist, size, align, block);
 	if (error == -ENOMEM)
 		error = grow_locked(r, size, align, block);
 	if (!error)
@@ -386,9 +415,8 @@ static int serve_locked(struct respool_racks *r, struct respool_rack *rack,
 		return pop_locked(r, rack, magazine, block);
 	if (r->freelist->damage)
 		return -EUCLEAN;
-	if (shrink_locked(r, rack) && fill_locked(r, rack, magazine))
-		return pop_locked(r, rack, magazine, block);
-	return alloc_locked(r, magazine->bytes - RESPOOL_BLOCK_HEADER, RESPOOL_BLOCK_ALIGN, block);
+	return alloc_locked(r, rack, magazine->bytes - RESPOOL_BLOCK_HEADER, RESPOOL_BLOCK_ALIGN,
+			    block);
 }
 
 /* Calls */
@@ -421,7 +449,7 @@ int respool_racks_alloc(struct respool_racks *r, size_t size, size_t align, void
 	if (held && magazine->size)
 		error = serve_locked(r, rack, magazine, block);
 	else
-		error = alloc_locked(r, size, align, block);
+		error = alloc_locked(r, held ? rack : NULL, size, align, block);
 	raw_spin_unlock_irqrestore(r->lock, flags);
 	if (held)
 		respool_rack_unlock(rack);
@@ -564,33 +592,13 @@ static void purge(struct respool_racks *r, struct respool_rack *rack,
 	magazine->nr = left;
 }
 
-/*
- * If damage was met and nobody did yet, take the runs it is in out of service.
- * Where a rack cannot be waited for, that is left to a later call.
- */
-void respool_racks_mend(struct respool_racks *r, struct respool_loss *loss)
+/* The same for all: racks and the slab's lock are held. */
+void respool_racks_purge(struct respool_racks *r)
 {
-	struct respool_freelist *f = r->freelist;
 	struct respool_slab_magazine *magazine;
 	unsigned int cpu, i;
-	unsigned long flags;
-	u64 runs, bytes;
 
-	loss->where = NULL;
-	if (!take_racks(r))
-		return;
-	raw_spin_lock_irqsave(r->lock, flags);
-	runs = f->retired_runs;
-	bytes = f->retired_bytes;
-	if (f->damage) {
-		loss->where = f->damage;
-		respool_freelist_salvage(f);
-		for_each_possible_cpu(cpu)
-			for_each_magazine(i, magazine, r, rack_of(r, cpu))
-				purge(r, rack_of(r, cpu), magazine);
-	}
-	loss->runs = f->retired_runs - runs;
-	loss->bytes = f->retired_bytes - bytes;
-	raw_spin_unlock_irqrestore(r->lock, flags);
-	release_racks(r, nr_cpu_ids);
+	for_each_possible_cpu(cpu)
+		for_each_magazine(i, magazine, r, rack_of(r, cpu))
+			purge(r, rack_of(r, cpu), magazine);
 }

@@ -25,15 +25,15 @@
 #include "slab/run.h"
 
 /*
- * Which sizes of blocks have a magazine: four rows of a power of two of payload
- * each, the first cut in cells of 16 bytes, the others in 16 equal parts. An
- * allocation takes the next size up, at most 1/16 more than it needs.
+ * Which sizes of blocks have a magazine: each cell of 16 bytes up to a payload
+ * of 1024 bytes, then 32 equal parts of each power of two. An allocation takes
+ * the next size up, at most 1/32 more than it needs.
  */
 #define RESPOOL_CELL_SHIFT	4
 #define RESPOOL_CACHED_BYTES	(4096 + 16)	/* the largest of those blocks */
 #define RESPOOL_CACHED_MAX	(RESPOOL_CACHED_BYTES - RESPOOL_BLOCK_HEADER)
 #define RESPOOL_CACHED_CELLS	(RESPOOL_CACHED_BYTES >> RESPOOL_CELL_SHIFT)
-#define RESPOOL_SLAB_MAGAZINES	(32 + 3 * 16)
+#define RESPOOL_SLAB_MAGAZINES	(64 + 2 * 32)
 
 /**
  * struct respool_slab_magazine - A CPU's cached blocks of one size.
@@ -188,20 +188,6 @@ u64 respool_racks_drain(struct respool_racks *r);
 void respool_racks_drain_cpu(struct respool_racks *r, unsigned int cpu);
 
 /**
- * struct respool_loss - What damage cost.
- * @where: where it was met, %NULL if there was none
- * @runs: runs that went out of service
- * @bytes: their bytes
- */
-struct respool_loss {
-	const void *where;
-	u64 runs;
-	u64 bytes;
-};
-
-void respool_racks_mend(struct respool_racks *r, struct respool_loss *loss);
-
-/**
  * struct respool_racks_sum - All racks together.
  * @cached_blocks: blocks in magazines
  * @cached_bytes: usable bytes of those
@@ -215,8 +201,10 @@ struct respool_racks_sum {
 	u64 frees;
 };
 
+bool respool_racks_try_hold(struct respool_racks *r);
 void respool_racks_hold(struct respool_racks *r);
 void respool_racks_release(struct respool_racks *r);
+void respool_racks_purge(struct respool_racks *r);
 void respool_racks_count(struct respool_racks *r, struct respool_racks_sum *sum);
 
 #endif /* RESPOOL_SLAB_MAGAZINE_H */

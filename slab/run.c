@@ -24,8 +24,12 @@
 /* Room behind a new run, in which it can grow: as much again as is held. */
 #define ROOM_MIN_PAGES	8
 
-/* Free pages kept at the end of the top run, or as an empty run: at most twice so many. */
+/*
+ * Free pages kept at the end of the top run, or as an empty run: at most twice so
+ * many, or twice this part of what is held.
+ */
 #define WARM_PAGES	4
+#define WARM_SHARE	16
 
 /*
  * A request of this many bytes gets a run of its own, to go back as soon as it
@@ -71,7 +75,7 @@ static unsigned long growth_pages(const struct respool_runs *runs)
 
 static unsigned long warm_pages(const struct respool_runs *runs)
 {
-	return max_t(unsigned long, growth_pages(runs), WARM_PAGES);
+	return max_t(unsigned long, held_pages(runs) / WARM_SHARE, WARM_PAGES);
 }
 
 /* Return */
@@ -129,13 +133,19 @@ static int trim_top(struct respool_runs *runs)
 /* @run has just lost its last live block. Of two such runs one goes back, not the top one. */
 static int settle_empty(struct respool_runs *runs, struct respool_run *run)
 {
+	int error = 0;
+
 	if (runs->warm != run && respool_runs_warm_is_empty(runs)) {
 		if (run == runs->freelist->top)
 			swap(run, runs->warm);
-		return return_run(runs, run);
+		error = return_run(runs, run);
+		run = runs->warm;
 	}
 	runs->warm = run;
-	return pages_of(run) > 2 * warm_pages(runs) ? return_run(runs, run) : 0;
+	/* Less may be kept than before, now that less is held. */
+	if (!error && pages_of(run) > 2 * warm_pages(runs))
+		error = return_run(runs, run);
+	return error;
 }
 
 /*

@@ -24,7 +24,9 @@
 
 #include "buddy/debugfs.h"
 #include "buddy/stats.h"
+#include "slab/debug.h"
 #include "slab/magazine.h"
+#include "slab/report.h"
 #include "slab/run.h"
 #include "slab/slab.h"
 
@@ -47,12 +49,21 @@ struct respool_slab {
 	u64 reallocs_in_place;			/* L */
 	atomic64_t failures;
 	struct respool_refusals refusals;	/* atomic */
+	struct respool_debug *debug;		/* I: NULL if there is none; what is in it: L */
+	struct respool_report report;		/* see report.c */
 
 	struct list_head node;			/* S */
 	char name[RESPOOL_NAME_LEN];		/* I */
 	struct respool *pool;			/* I: the slab's own account */
 	struct dentry *debugfs;			/* I */
 	struct respool_slab_options options;	/* I */
+};
+
+/* What damage cost: where it was met, NULL if it was not, and the runs it was in. */
+struct loss {
+	const void *where;
+	u64 runs;
+	u64 bytes;
 };
 
 static const struct {
@@ -65,7 +76,7 @@ static const struct {
 	[RESPOOL_BEST_FIT]	= { "best", RESPOOL_SEARCH_BEST },
 };
 
-#define KNOWN_FLAGS	RESPOOL_SLAB_NO_MAGAZINES
+#define KNOWN_FLAGS	(RESPOOL_SLAB_NO_MAGAZINES | RESPOOL_DEBUG_FLAGS)
 
 static LIST_HEAD(slabs);
 static DEFINE_RAW_SPINLOCK(slabs_lock);
@@ -81,20 +92,23 @@ long respool_slab_offset(const struct respool_slab *slab, const void *addr)
 }
 
 /* For a call that ended with @error; refused for the damage, it is counted as that. */
-static void report_loss(struct respool_slab *slab, const struct respool_loss *loss, int error,
+static void report_loss(struct respool_slab *slab, const struct loss *loss, int error,
 			const char *call, unsigned long caller)
 {
 	long offset;
 
-	if (likely(!loss->where))
+	if (likely(!loss->where && !slab->debug))
 		return;
-	offset = respool_slab_offset(slab, loss->where);
-	pr_err("slab %s: damaged at offset %ld, %llu bytes in %llu runs out of service\n",
-	       slab->name, offset, loss->bytes, loss->runs);
-	if (error != -EUCLEAN)
+	if (loss->where) {
+		offset = respool_slab_offset(slab, loss->where);
+		pr_err("slab %s: damaged at offset %ld, %llu bytes in %llu runs out of service\n",
+		       slab->name, offset, loss->bytes, loss->runs);
+	}
+	if (loss->where && error != -EUCLEAN)
 		respool_refuse(&slab->refusals, RESPOOL_CORRUPT, "slab", slab->name,
 			       "%s met damage at offset %ld from %pS", call, offset,
 			       (void *)caller);
+	respool_report_print(&slab->report, slab->name, slab->pool);
 }
 
 /* Names the slab of @slab's pool, if any, that handed @addr out. */
@@ -162,6 +176,12 @@ static int refuse_address(struct respool_slab *slab, const void *addr, int error
 	return error;
 }
 
+/* What a block takes beyond what its caller asked for and the core's own. */
+static size_t debug_room(const struct respool_slab *slab)
+{
+	return slab->debug ? slab->debug->room : 0;
+}
+
 static bool refuse_request(struct respool_slab *slab, size_t size, size_t align,
 			   unsigned long caller)
 {
@@ -177,7 +197,7 @@ static bool refuse_request(struct respool_slab *slab, size_t size, size_t align,
 	else if (check_add_overflow(size, align, &sum) ||
 		 check_add_overflow(sum, RESPOOL_RUN_OVERHEAD + PAGE_SIZE, &sum))
 		kind = RESPOOL_OVERFLOW;
-	else if (!respool_runs_pages(&slab->runs, size, align))
+	else if (!respool_runs_pages(&slab->runs, size + debug_room(slab), align))
 		kind = RESPOOL_TOO_LARGE;
 	else
 		return false;
@@ -191,51 +211,187 @@ static bool refuse_request(struct respool_slab *slab, size_t size, size_t align,
 
 /* Damage */
 
+/* All racks are held. */
+static void salvage_locked(struct respool_slab *slab, struct loss *loss)
+{
+	struct respool_freelist *f = &slab->freelist;
+	u64 runs = f->retired_runs, bytes = f->retired_bytes;
+
+	lockdep_assert_held(&slab->lock);
+	loss->where = f->damage;
+	if (respool_report_begin(&slab->report, RESPOOL_CORRUPT, f->damage))
+		respool_report_end(&slab->report, f, slab->debug);
+	respool_freelist_salvage(f);
+	respool_racks_purge(&slab->racks);
+	if (slab->debug)
+		respool_debug_forget_retired(slab->debug);
+	loss->runs = f->retired_runs - runs;
+	loss->bytes = f->retired_bytes - bytes;
+}
+
+/*
+ * Damage was met. If nobody did yet, take the runs it is in out of service. Where
+ * a rack cannot be waited for, that is left to a later call.
+ */
+static noinline void give_up_runs(struct respool_slab *slab, struct loss *loss)
+{
+	unsigned long flags;
+
+	if (!respool_racks_try_hold(&slab->racks))
+		return;
+	raw_spin_lock_irqsave(&slab->lock, flags);
+	if (slab->freelist.damage)
+		salvage_locked(slab, loss);
+	raw_spin_unlock_irqrestore(&slab->lock, flags);
+	respool_racks_release(&slab->racks);
+}
+
 /*
  * A call ended with @error. If there is damage, give up the runs it is in; true
  * if the call is to be made again then.
  */
-static bool mend(struct respool_slab *slab, int error, struct respool_loss *loss)
+static bool mend(struct respool_slab *slab, int error, struct loss *loss)
 {
 	loss->where = NULL;
 	if (unlikely(READ_ONCE(slab->freelist.damage)))
-		respool_racks_mend(&slab->racks, loss);
+		give_up_runs(slab, loss);
 	return unlikely(error == -EUCLEAN);
+}
+
+/* A run out of service whose own header was damaged is not known any more. */
+static int after_mend(int error)
+{
+	return error == -EFAULT ? -EUCLEAN : error;
 }
 
 /* Give back what the CPUs keep, for a pool that is short; false if that is nothing. */
 static bool drain(struct respool_slab *slab, const char *call, unsigned long caller)
 {
 	u64 blocks = respool_racks_drain(&slab->racks);
-	struct respool_loss loss;
+	struct loss loss;
 
 	mend(slab, 0, &loss);
 	report_loss(slab, &loss, 0, call, caller);
 	return blocks;
 }
 
+/* With debugging: past the racks, which have no magazines then */
+
+/* What waits in the quarantine goes to the core: what has to, or all. */
+static void release_locked(struct respool_slab *slab, bool all, unsigned long caller)
+{
+	struct respool_run *empty;
+	void *block;
+	int error;
+
+	while ((block = respool_debug_oldest(slab->debug, all, caller))) {
+		error = respool_freelist_free(&slab->freelist, block, &empty);
+		if (error == -EUCLEAN)
+			break;	/* to be mended; then it goes, or is out of service */
+		respool_debug_let_go(slab->debug);
+		if (!error)
+			respool_runs_settle(&slab->runs, empty);
+	}
+}
+
+static void release_all(struct respool_slab *slab, const char *call, unsigned long caller)
+{
+	unsigned long flags;
+	struct loss loss;
+
+	do {
+		raw_spin_lock_irqsave(&slab->lock, flags);
+		release_locked(slab, true, caller);
+		raw_spin_unlock_irqrestore(&slab->lock, flags);
+		mend(slab, 0, &loss);
+		report_loss(slab, &loss, 0, call, caller);
+	} while (loss.where);
+}
+
+static int core_alloc_locked(struct respool_slab *slab, size_t size, size_t align, void **block)
+{
+	int error = respool_freelist_alloc(&slab->freelist, size, align, block);
+
+	return error == -ENOMEM ? respool_runs_grow(&slab->runs, size, align, block) : error;
+}
+
+static noinline int debug_alloc(struct respool_slab *slab, size_t size, size_t align,
+				void **block, unsigned long caller)
+{
+	size_t room = size + debug_room(slab);
+	unsigned long flags;
+	int error;
+
+	raw_spin_lock_irqsave(&slab->lock, flags);
+	error = core_alloc_locked(slab, room, align, block);
+	if (error == -ENOMEM) {
+		release_locked(slab, true, caller);
+		error = core_alloc_locked(slab, room, align, block);
+	}
+	if (!error) {
+		respool_debug_hand_out(slab->debug, *block, size, caller);
+		slab->racks.allocations++;
+	}
+	raw_spin_unlock_irqrestore(&slab->lock, flags);
+	if (!error)
+		respool_debug_fill(slab->debug, *block, size);
+	return error;
+}
+
+static noinline int debug_free(struct respool_slab *slab, void *block, unsigned long caller)
+{
+	unsigned long flags;
+	int error;
+
+	raw_spin_lock_irqsave(&slab->lock, flags);
+	error = respool_debug_take_back(slab->debug, block, caller);
+	if (!error) {
+		slab->racks.frees++;
+		release_locked(slab, false, caller);
+	}
+	raw_spin_unlock_irqrestore(&slab->lock, flags);
+	return error;
+}
+
+static int find_size_locked(struct respool_slab *slab, const void *addr, size_t *size)
+{
+	if (unlikely(slab->debug))
+		return respool_debug_usable_size(slab->debug, addr, size);
+	return respool_freelist_usable_size(&slab->freelist, addr, size);
+}
+
 /* Allocation */
+
+static int try_alloc(struct respool_slab *slab, size_t size, size_t align, void **block,
+		     unsigned long caller)
+{
+	if (unlikely(slab->debug))
+		return debug_alloc(slab, size, align, block, caller);
+	return respool_racks_alloc(&slab->racks, size, align, block);
+}
 
 /* A live block, or an error. */
 static int alloc_block(struct respool_slab *slab, size_t size, size_t align, void **block,
 		       const char *call, unsigned long caller)
 {
-	int error = respool_racks_alloc(&slab->racks, size, align, block);
-	struct respool_loss loss;
+	int error = try_alloc(slab, size, align, block, caller);
+	struct loss loss;
 
 	if (mend(slab, error, &loss))
-		error = respool_racks_alloc(&slab->racks, size, align, block);
+		error = try_alloc(slab, size, align, block, caller);
 	report_loss(slab, &loss, error, call, caller);
 	if (error == -ENOMEM && drain(slab, call, caller))
-		error = respool_racks_alloc(&slab->racks, size, align, block);
+		error = try_alloc(slab, size, align, block, caller);
 	return error;
 }
 
-/* Usable bytes of a live block that is the caller's. */
-static size_t usable_bytes(const struct respool_slab *slab, const void *block)
+/* Usable bytes of a live block that is the caller's, who asked for @size. */
+static size_t usable_bytes(const struct respool_slab *slab, const void *block, size_t size)
 {
 	u64 tag = respool_block_live_tag(&slab->freelist, block);
 
+	if (unlikely(slab->debug))
+		return size;
 	return tag ? respool_tag_bytes(tag) - RESPOOL_BLOCK_HEADER : 0;
 }
 
@@ -252,7 +408,7 @@ static noinline void *alloc_slow(struct respool_slab *slab, void *block, size_t 
 		}
 	}
 	if (gfp & __GFP_ZERO)
-		memset(block, 0, usable_bytes(slab, block));
+		memset(block, 0, usable_bytes(slab, block, size));
 	return block;
 }
 
@@ -264,15 +420,20 @@ static noinline void *alloc_slow(struct respool_slab *slab, void *block, size_t 
  *	other flags have no meaning here
  *
  * The block is physically contiguous and aligned to 16 bytes. It takes 8 bytes
- * more than @size, rounded up to 16, and 32 at least; a request of 16 pages or
- * more that nearly fills its pages may get a run of its own, which it then
- * fills. Without __GFP_ZERO its contents are undefined.
+ * more than @size, rounded up to 16, above 1024 bytes and up to a page to 1/32
+ * of a power of two, and 32 at least; a request of 16 pages or more that nearly
+ * fills its pages may get a run of its own, which it then fills. Without
+ * __GFP_ZERO its contents are undefined.
+ *
+ * Up to a page, a block comes out of this CPU's magazine of that size, if it has
+ * one, without a lock.
  *
  * The work is bounded, whatever the slab's size and history: good fit over
  * two-level segregated lists (Masmano et al., "TLSF", 2004), and at most four
- * calls of the page layer to have a run grow or to begin another. Only a call
- * that meets damaged data does more: it walks the slab to take the damaged runs
- * out of service. So does any call on a slab with another &enum respool_slab_fit.
+ * calls of the page layer to have a run grow or to begin another; before that
+ * this CPU's magazines may give back some blocks, and before it fails all CPUs'
+ * magazines give back what they have. Only a call that meets damaged data does
+ * more: it walks the slab to take the damaged runs out of service. So does any call on a slab with another &enum respool_slab_fit.
  *
  * Context: Any context except NMI. Takes the slab's lock, then the pool's, with
  * interrupts off. Never sleeps.
@@ -335,8 +496,8 @@ unsigned int respool_slab_alloc_bulk(struct respool_slab *slab, size_t size, uns
 EXPORT_SYMBOL_GPL(respool_slab_alloc_bulk);
 
 /*
- * Make the block at @addr hold @size bytes where it is. @old is set to the
- * usable size it had, @new to the one it has.
+ * Make the block at @addr hold @size bytes where it is, which with debugging
+ * it never can. @old is set to the usable size it had, @new to the one it has.
  */
 static int resize(struct respool_slab *slab, void *addr, size_t size, size_t *old, size_t *new)
 {
@@ -344,13 +505,14 @@ static int resize(struct respool_slab *slab, void *addr, size_t size, size_t *ol
 	int error;
 
 	raw_spin_lock_irqsave(&slab->lock, flags);
-	error = respool_freelist_usable_size(&slab->freelist, addr, old);
+	error = find_size_locked(slab, addr, old);
 	if (!error)
-		error = respool_freelist_resize(&slab->freelist, addr, size);
-	if (error == -ENOSPC)
+		error = slab->debug ? -ENOSPC :
+				      respool_freelist_resize(&slab->freelist, addr, size);
+	if (error == -ENOSPC && !slab->debug)
 		error = respool_runs_stretch(&slab->runs, addr, size);
 	if (!error) {
-		*new = usable_bytes(slab, addr);
+		*new = usable_bytes(slab, addr, size);
 		slab->reallocs++;
 		slab->reallocs_in_place++;
 	}
@@ -369,14 +531,21 @@ static void *fail_realloc(struct respool_slab *slab, const void *addr, int error
 	return NULL;
 }
 
+static int try_free(struct respool_slab *slab, void *addr, unsigned long caller)
+{
+	if (unlikely(slab->debug))
+		return debug_free(slab, addr, caller);
+	return respool_racks_free(&slab->racks, addr);
+}
+
 static int free_block(struct respool_slab *slab, void *addr, const char *call,
 		      unsigned long caller)
 {
-	int error = respool_racks_free(&slab->racks, addr);
-	struct respool_loss loss;
+	int error = try_free(slab, addr, caller);
+	struct loss loss;
 
 	if (mend(slab, error, &loss))
-		error = respool_racks_free(&slab->racks, addr);
+		error = after_mend(try_free(slab, addr, caller));
 	report_loss(slab, &loss, error, call, caller);
 	return error;
 }
@@ -391,7 +560,7 @@ static void *move_block(struct respool_slab *slab, void *addr, size_t size, size
 
 	if (error)
 		return fail_realloc(slab, addr, error, caller);
-	*new = usable_bytes(slab, to);
+	*new = usable_bytes(slab, to, size);
 	memcpy(to, addr, min(old, *new));
 	error = free_block(slab, addr, "realloc", caller);
 	if (error)
@@ -422,7 +591,7 @@ static void *move_block(struct respool_slab *slab, void *addr, size_t size, size
  */
 void *respool_realloc(struct respool_slab *slab, void *addr, size_t size, gfp_t gfp)
 {
-	struct respool_loss loss;
+	struct loss loss;
 	size_t old, new;
 	int error = -EFAULT;
 
@@ -433,7 +602,7 @@ void *respool_realloc(struct respool_slab *slab, void *addr, size_t size, gfp_t 
 	if (may_be_block(slab, addr)) {
 		error = resize(slab, addr, size, &old, &new);
 		if (mend(slab, error, &loss))
-			error = resize(slab, addr, size, &old, &new);
+			error = after_mend(resize(slab, addr, size, &old, &new));
 		report_loss(slab, &loss, error, "realloc", _RET_IP_);
 	}
 	if (error == -ENOSPC)
@@ -455,7 +624,7 @@ static __always_inline bool may_be_live(const struct respool_slab *slab, const v
 
 static noinline int settle_slow(struct respool_slab *slab, unsigned long caller)
 {
-	struct respool_loss loss;
+	struct loss loss;
 
 	respool_racks_settle(&slab->racks);
 	mend(slab, 0, &loss);
@@ -478,8 +647,11 @@ static noinline int free_slow(struct respool_slab *slab, void *addr, unsigned lo
  * @slab: slab the block is from
  * @addr: the block, or %NULL
  *
- * Merges with both neighbours at once (Knuth, TAOCP vol. 1, 2.5); a run that
- * becomes empty goes back to the page layer, unless it is kept warm. A mistake
+ * Up to a page the block goes into this CPU's magazine of its size, if there is
+ * room, without a lock. A block that does not, or leaves a magazine, merges with
+ * both neighbours at once (Knuth, TAOCP vol. 1, 2.5); a run that becomes empty
+ * goes back to the page layer, unless it is kept warm. The free after which
+ * nobody holds a block of the slab empties all magazines. A mistake
  * is refused, counted, logged once, and changes nothing; to tell which mistake
  * it is may take a walk over the slab's runs.
  *
@@ -541,7 +713,7 @@ EXPORT_SYMBOL_GPL(respool_slab_free_bulk);
  */
 size_t respool_usable_size(struct respool_slab *slab, const void *addr)
 {
-	struct respool_loss loss;
+	struct loss loss;
 	unsigned long flags;
 	size_t size = 0;
 	int error = -EFAULT;
@@ -550,7 +722,7 @@ size_t respool_usable_size(struct respool_slab *slab, const void *addr)
 		return 0;
 	if (may_be_block(slab, addr)) {
 		raw_spin_lock_irqsave(&slab->lock, flags);
-		error = respool_freelist_usable_size(&slab->freelist, addr, &size);
+		error = find_size_locked(slab, addr, &size);
 		raw_spin_unlock_irqrestore(&slab->lock, flags);
 		mend(slab, error, &loss);
 		report_loss(slab, &loss, error, "usable size", _RET_IP_);
@@ -614,8 +786,12 @@ void respool_slab_stats(struct respool_slab *slab, struct respool_slab_stats *st
 	stats->held_pages = f->held_bytes >> PAGE_SHIFT;
 	stats->runs = f->runs + f->retired_runs;
 	stats->empty_runs = respool_runs_warm_is_empty(&slab->runs);
-	stats->live_blocks = f->live_blocks - sum.cached_blocks;
-	stats->live_bytes = f->live_bytes - sum.cached_bytes;
+	if (slab->debug) {
+		stats->quarantined_blocks = slab->debug->quarantine.nr;
+		stats->quarantined_bytes = slab->debug->quarantine.bytes;
+	}
+	stats->live_blocks = f->live_blocks - sum.cached_blocks - stats->quarantined_blocks;
+	stats->live_bytes = f->live_bytes - sum.cached_bytes - stats->quarantined_bytes;
 	stats->cached_blocks = sum.cached_blocks;
 	stats->cached_bytes = sum.cached_bytes;
 	stats->free_blocks = f->free_blocks;
@@ -659,6 +835,8 @@ int respool_slab_validate(struct respool_slab *slab, char *why, size_t len)
 
 	raw_spin_lock_irqsave(&slab->lock, flags);
 	broken = respool_freelist_validate(&slab->freelist, &where);
+	if (!broken && slab->debug)
+		broken = respool_debug_validate(slab->debug, &where);
 	raw_spin_unlock_irqrestore(&slab->lock, flags);
 	if (!broken)
 		strscpy(why, "ok", len);
@@ -766,6 +944,23 @@ static bool options_valid(const struct respool_slab_options *options)
 	return (unsigned int)options->fit < ARRAY_SIZE(fits) && !(options->flags & ~KNOWN_FLAGS);
 }
 
+static int set_options(struct respool_slab *slab, const struct respool_slab_options *options)
+{
+	unsigned int debug = respool_debug_flags(slab->name) |
+			     (options->flags & RESPOOL_DEBUG_FLAGS);
+
+	slab->options = *options;
+	if (!debug)
+		return 0;
+	slab->debug = respool_debug_create(debug, &slab->freelist, &slab->refusals,
+					   &slab->report);
+	if (!slab->debug)
+		return -ENOMEM;
+	/* Every call has to be seen. */
+	slab->options.flags |= slab->debug->flags | RESPOOL_SLAB_NO_MAGAZINES;
+	return 0;
+}
+
 /**
  * respool_slab_create() - Make a byte allocator on a pool, with default options.
  * @pool: handle; not needed any more once the call returns
@@ -811,17 +1006,20 @@ struct respool_slab *respool_slab_create_with(struct respool *pool, const char *
 	if (!slab)
 		return ERR_PTR(-ENOMEM);
 	strscpy(slab->name, name, sizeof(slab->name));
-	slab->options = *options;
 	raw_spin_lock_init(&slab->lock);
+	respool_report_init(&slab->report);
 	respool_freelist_init(&slab->freelist, get_random_u64(), fits[options->fit].search);
-	error = open_account(slab, pool);
+	error = set_options(slab, options);
 	if (error)
 		goto err_slab;
+	error = open_account(slab, pool);
+	if (error)
+		goto err_debug;
 	slab->low = (uintptr_t)respool_start(pool) + RESPOOL_BLOCK_ALIGN;
 	slab->span = (respool_nr_pages(pool) << PAGE_SHIFT) - RESPOOL_BLOCK_ALIGN;
 	respool_runs_init(&slab->runs, slab->pool, &slab->freelist);
 	error = respool_racks_init(&slab->racks, &slab->runs, &slab->lock,
-				   !(options->flags & RESPOOL_SLAB_NO_MAGAZINES));
+				   !(slab->options.flags & RESPOOL_SLAB_NO_MAGAZINES));
 	if (error)
 		goto err_account;
 	error = register_slab(slab);
@@ -834,6 +1032,8 @@ err_racks:
 	respool_racks_destroy(&slab->racks);
 err_account:
 	respool_put(slab->pool);
+err_debug:
+	respool_debug_destroy(slab->debug);
 err_slab:
 	kvfree(slab);
 	return ERR_PTR(error);
@@ -844,15 +1044,15 @@ EXPORT_SYMBOL_GPL(respool_slab_create_with);
  * respool_slab_destroy() - End a slab.
  * @slab: slab, or %NULL; nobody may use it any more
  *
- * Never fails. Blocks still live are reported; they stay valid, and their runs
- * stay allocated, which keeps respool.ko from being unloaded. So do runs that
- * are out of service.
+ * Never fails. Blocks still live are reported, the first of them one by one;
+ * they stay valid, and their runs stay allocated, which keeps respool.ko from
+ * being unloaded. So do runs that are out of service.
  *
  * Context: Process context, may sleep.
  */
 void respool_slab_destroy(struct respool_slab *slab)
 {
-	struct respool_loss loss;
+	struct loss loss;
 	unsigned long flags;
 
 	if (!slab)
@@ -860,6 +1060,8 @@ void respool_slab_destroy(struct respool_slab *slab)
 	debugfs_remove(slab->debugfs);
 	unregister_slab(slab);
 	drain(slab, "destroy", _RET_IP_);
+	if (slab->debug)
+		release_all(slab, "destroy", _RET_IP_);
 	raw_spin_lock_irqsave(&slab->lock, flags);
 	slab->freelist.cursors = NULL;	/* of files still open, but not read any more */
 	respool_runs_return_warm(&slab->runs);
@@ -867,11 +1069,10 @@ void respool_slab_destroy(struct respool_slab *slab)
 	mend(slab, 0, &loss);
 	report_loss(slab, &loss, 0, "destroy", _RET_IP_);
 
-	if (slab->freelist.live_blocks)
-		pr_err("slab %s: destroyed with %llu blocks of %llu bytes still live\n",
-		       slab->name, slab->freelist.live_blocks, slab->freelist.live_bytes);
+	respool_report_held(&slab->freelist, slab->debug, slab->name, slab->pool);
 	respool_racks_destroy(&slab->racks);
 	respool_put(slab->pool);
+	respool_debug_destroy(slab->debug);
 	kvfree(slab);
 }
 EXPORT_SYMBOL_GPL(respool_slab_destroy);

@@ -696,7 +696,8 @@ static void do_rare_step(struct episode *e)
 {
 	static void (* const step[])(struct episode *e) = {
 		free_anything, free_anything, free_anything, find_anything, largest_fit,
-		resize, resize, resize, resize, alloc_batch, free_some_batch, pop, push, take_out, put_back, put_back,
+		resize, resize, resize, resize, alloc_batch, free_some_batch, pop, push, take_out,
+		put_back, put_back,
 	};
 	u32 kind = choose(e->c, 16 * ARRAY_SIZE(step));
 

@@ -77,7 +77,7 @@ traces()
 {
 	log=$dir/traces.log
 	# shellcheck disable=SC2046,SC2086 # file names without blanks
-	timeout 600 "$dir/replay_traces" --fits good,best --goals traces.goals \
+	timeout 600 "$dir/replay_traces" --no-magazines --fits good,best --goals traces.goals \
 		$(find ../traces ${TRACES_DIR:-} -name '*.rep.gz') >"$log" 2>&1
 	status=$?
 	grep '^# ' "$log"

@@ -189,7 +189,7 @@ static void bound_episode(struct choices *c, unsigned long max_steps)
 
 	e->c = c;
 	e->order = MIN_HEAP_ORDER + choose(c, MAX_HEAP_ORDER - MIN_HEAP_ORDER + 1);
-	if (!heap_init(&e->heap, POOL_PAGES, RESPOOL_SEARCH_GOOD))
+	if (!heap_init(&e->heap, POOL_PAGES, RESPOOL_SEARCH_GOOD, false))
 		differ("there is no memory for a pool");
 	change_mood(e);
 	e->alloc_percent = 95;

@@ -850,20 +850,25 @@ static void accept_taken(struct episode *e, void *ptr, size_t bytes, u32 at)
 	expect_equal("is_cached", respool_block_is_cached(&e->now.core, ptr), true);
 }
 
-/* Where the next block has to be: a gap that holds two or more is cut at one go. */
-static u32 cell_of_next(const struct episode *e, const void *ptr, size_t bytes)
+/*
+ * How many of up to @nr blocks are cut at one go from the gap that the one at
+ * @ptr is in: as many as it holds, but for one whose rest would be too short to
+ * be a block and at least half of it.
+ */
+static u32 cut_at_one_go(const struct episode *e, const void *ptr, size_t bytes, u32 nr)
 {
 	const struct freelist_twin *t = &e->now.twin;
-	u32 cell = freelist_twin_cell(t, ptr);
+	size_t gap = freelist_twin_gap(t, freelist_twin_cell(t, ptr)) * CELL_BYTES;
+	u32 n = min_t(size_t, nr, gap / bytes);
+	size_t rest = gap - n * bytes;
 
-	return freelist_twin_gap(t, cell) * CELL_BYTES >= 2 * bytes ? cell + bytes / CELL_BYTES :
-	       CELL_OUTSIDE;
+	return n > 1 && rest && rest < RESPOOL_BLOCK_MIN && rest >= bytes / 2 ? n - 1 : n;
 }
 
 static void take_some(struct episode *e)
 {
 	size_t bytes = bytes_for(1 + choose(e->c, min(e->size_limit, 4096U)));
-	u32 nr = 1 + choose(e->c, 8), got, i, at = CELL_OUTSIDE, next;
+	u32 nr = 1 + choose(e->c, 8), got, i, at = CELL_OUTSIDE, more = 0;
 	void *block[8];
 
 	doing("take of up to %ld blocks of %ld bytes", nr, bytes);
@@ -874,9 +879,13 @@ static void take_some(struct episode *e)
 	if (!got)
 		expect_unchanged(e);
 	for (i = 0; i < got; i++) {
-		next = cell_of_next(e, block[i], bytes);
+		if (!more) {
+			at = CELL_OUTSIDE;
+			more = cut_at_one_go(e, block[i], bytes, nr - i);
+		}
 		accept_taken(e, block[i], bytes, at);
-		at = next;
+		at = freelist_twin_cell(&e->now.twin, block[i]) + bytes / CELL_BYTES;
+		more--;
 	}
 	if (got < nr && !e->damaged)
 		expect_found(e, bytes - RESPOOL_BLOCK_HEADER, CELL_BYTES, CELL_OUTSIDE);

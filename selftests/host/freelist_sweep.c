@@ -53,7 +53,7 @@ struct heap {
 
 enum what {
 	FREE, ALLOC, RESIZE, USABLE, STRETCH, TAKE, END, GIVE, PUT, VALIDATE, ADD_RUN, EXTEND_RUN,
-	TRIM_RUN, REMOVE_RUN, SALVAGE,
+	TRIM_RUN, REMOVE_RUN, SALVAGE, LOOK,
 };
 
 /* One call: of live block @nr or run @nr, or with @size and @align. */
@@ -84,6 +84,7 @@ static _Noreturn void __attribute__((format(printf, 1, 2))) fail(const char *fmt
 	static const char *const names[] = {
 		"free", "alloc", "resize", "usable_size", "run_to_extend", "take", "end", "give",
 		"put", "validate", "add_run", "extend_run", "trim_run", "remove_run", "salvage",
+		"look around",
 	};
 	const struct call *call = &sweep.call;
 	va_list args;
@@ -571,6 +572,37 @@ static void empty_heap(void)
 		     (unsigned long)retired);
 }
 
+/*
+ * Before anything else is done, what is around the damage can be shown: the
+ * block it is in, no more in front than wanted, and, though the size of a damaged
+ * one is not known, something behind.
+ */
+static void look_around(const u8 *where)
+{
+	struct respool_block_row rows[RESPOOL_AROUND_BEFORE + 2];
+	size_t in_run = (size_t)(where - arena) % RUN_SPACE, nr, here = 0;
+	unsigned long work = work_done();
+
+	sweep.call = (struct call){ .what = LOOK };
+	nr = respool_freelist_around(&now.f, where, rows, ARRAY_SIZE(rows));
+	work = work_done() - work;
+	if (work > MAX_WORK)
+		fail("%lu basic blocks of work", work);
+	if (in_run < sizeof(struct respool_run))
+		return;
+	if (!nr || (const u8 *)rows[0].addr > where)
+		fail("%zu blocks are shown, not the damaged one", nr);
+	while (here + 1 < nr && (const u8 *)rows[here + 1].addr <= where)
+		here++;
+	if (here > RESPOOL_AROUND_BEFORE)
+		fail("%zu blocks are shown in front", here);
+	if (where - (const u8 *)rows[here].addr < RESPOOL_BLOCK_HEADER &&
+	    rows[here].kind != RESPOOL_BLOCK_DAMAGED)
+		fail("a damaged header is shown as sound");
+	if (here + 1 == nr && in_run < RUN_BYTES - RESPOOL_BLOCK_HEADER)
+		fail("nothing is shown behind");
+}
+
 static void go_on(void)
 {
 	use_on();
@@ -588,6 +620,9 @@ static void sweep_byte(long at, u8 mask)
 	sweep.at = at;
 	sweep.mask = mask;
 	sweep.damages++;
+	restore(&sound);
+	arena[at] ^= mask;
+	look_around(arena + at);
 	for (i = 0; i < nr_calls; i++) {
 		restore(&sound);
 		arena[at] ^= mask;

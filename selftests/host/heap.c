@@ -78,46 +78,59 @@ int respool_free_block(struct respool *pool, void *addr)
 
 /* The byte layer */
 
-bool heap_init(struct heap *h, unsigned long nr_pages, enum respool_search search)
+bool heap_init(struct heap *h, unsigned long nr_pages, enum respool_search search,
+	       bool magazines)
 {
 	memset(h, 0, sizeof(*h));
 	respool_freelist_init(&h->freelist, SECRET, search);
 	respool_runs_init(&h->runs, &h->pool, &h->freelist);
-	return init_pool(&h->pool, nr_pages);
+	return !respool_racks_init(&h->racks, &h->runs, &h->lock, magazines) &&
+	       init_pool(&h->pool, nr_pages);
 }
 
 void heap_exit(struct heap *h)
 {
+	respool_racks_destroy(&h->racks);
 	munmap(h->pool.arena, h->pool.core.nr_pages << PAGE_SHIFT);
 	free(h->pool.metadata);
 }
 
 int heap_alloc(struct heap *h, size_t size, size_t align, void **ptr)
 {
-	int error = respool_freelist_alloc(&h->freelist, size, align, ptr);
-
-	return error == -ENOMEM ? respool_runs_grow(&h->runs, size, align, ptr) : error;
+	if (align <= RESPOOL_BLOCK_ALIGN) {
+		*ptr = respool_racks_pop(&h->racks, size);
+		if (*ptr)
+			return 0;
+	}
+	return respool_racks_alloc(&h->racks, size, align, ptr);
 }
 
 int heap_free(struct heap *h, void *ptr)
 {
-	struct respool_run *empty;
-	int error = respool_freelist_free(&h->freelist, ptr, &empty);
-
-	return error ? error : respool_runs_settle(&h->runs, empty);
+	switch (respool_racks_push(&h->racks, &h->freelist, ptr)) {
+	case RESPOOL_NOT_PUSHED:
+		return respool_racks_free(&h->racks, ptr);
+	case RESPOOL_PUSHED_LOOK:
+		respool_racks_settle(&h->racks);
+		return 0;
+	default:
+		return 0;
+	}
 }
 
 int heap_realloc(struct heap *h, void *ptr, size_t size, void **to)
 {
 	int error = respool_freelist_resize(&h->freelist, ptr, size);
+	void *moved;
 
 	if (error == -ENOSPC)
 		error = respool_runs_stretch(&h->runs, ptr, size);
 	*to = ptr;
-	if (error == -ENOSPC) {
-		error = heap_alloc(h, size, RESPOOL_BLOCK_ALIGN, to);
-		if (!error)
-			error = heap_free(h, ptr);
-	}
-	return error;
+	if (error != -ENOSPC)
+		return error;
+	error = heap_alloc(h, size, RESPOOL_BLOCK_ALIGN, &moved);
+	if (error)
+		return error;
+	*to = moved;
+	return heap_free(h, ptr);
 }

@@ -8,7 +8,7 @@
 #define RESPOOL_HEAP_H
 
 #include "buddy/buddy.h"
-#include "slab/run.h"
+#include "slab/magazine.h"
 
 /**
  * struct respool - A pool of one client.
@@ -30,17 +30,20 @@ struct heap {
 	struct respool pool;
 	struct respool_freelist freelist;
 	struct respool_runs runs;
+	struct respool_racks racks;
+	raw_spinlock_t lock;
 };
 
-/* False if there is no memory. */
-bool heap_init(struct heap *h, unsigned long nr_pages, enum respool_search search);
+/* With a rack of @magazines or without. False if there is no memory. */
+bool heap_init(struct heap *h, unsigned long nr_pages, enum respool_search search,
+	       bool magazines);
 void heap_exit(struct heap *h);
 
 /* 0 or a negative errno, as the calls of the core. */
 int heap_alloc(struct heap *h, size_t size, size_t align, void **ptr);
 int heap_free(struct heap *h, void *ptr);
 
-/* Sets @to to where the block is now; its contents stay behind where it was. */
+/* Sets @to to where the block is now; if that is elsewhere, its contents are not. */
 int heap_realloc(struct heap *h, void *ptr, size_t size, void **to);
 
 #endif /* RESPOOL_HEAP_H */

@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The little of the kernel and of <linux/respool.h> that slab/run.c stands on.
- * The compiler reads this before anything else.
+ * The little of the kernel and of <linux/respool.h> that slab/run.c and
+ * slab/magazine.c stand on: one CPU, which nothing interrupts. The compiler
+ * reads this before anything else.
  */
 #ifndef RESPOOL_HEAP_KERNEL_H
 #define RESPOOL_HEAP_KERNEL_H
+
+#include <stdlib.h>
 
 #include "plain.h"
 
 #define PAGE_SHIFT		12
 #define PAGE_SIZE		(1UL << PAGE_SHIFT)
 #define PFN_UP(bytes)		(((bytes) + PAGE_SIZE - 1) >> PAGE_SHIFT)
+#define SZ_256K			0x40000UL
 #define SZ_2M			0x200000UL
 #define GFP_NOWAIT		0u
+#define GFP_KERNEL		0u
 
 #define clamp(val, lo, hi)	min(max(val, lo), hi)
 #define clamp_t(t, val, lo, hi)	min_t(t, max_t(t, val, lo), hi)
@@ -26,7 +31,48 @@ do {									\
 	(b) = was;							\
 } while (0)
 
-typedef unsigned int gfp_t;
+#define gfp_t			unsigned int
+
+#define __percpu
+#define __aligned(n)		__attribute__((aligned(n)))
+#define nr_cpu_ids		1u
+#define num_online_cpus()	1u
+#define for_each_possible_cpu(cpu)	for ((cpu) = 0; (cpu) < 1; (cpu)++)
+#define per_cpu_ptr(p, cpu)	(&(p)[cpu])
+#define __this_cpu_read(var)	(var)
+#define alloc_percpu(type)	((type *)calloc(1, sizeof(type)))
+#define free_percpu(p)		free(p)
+#define cpu_to_node(cpu)	((void)(cpu), 0)
+#define kvzalloc_node(bytes, gfp, node)	((void)(gfp), (void)(node), calloc(1, bytes))
+#define kvfree(p)		free(p)
+
+#define preempt_disable()	do { } while (0)
+#define preempt_enable()	do { } while (0)
+#define might_sleep()		do { } while (0)
+#define cpu_relax()		do { } while (0)
+#define in_interrupt()		false
+#define irqs_disabled()		false
+
+#define raw_spinlock_t		int
+#define s64			long
+
+#define raw_spin_lock_irqsave(lock, flags)	((flags) = (unsigned long)++*(lock))
+#define raw_spin_unlock_irqrestore(lock, flags)	((void)(flags), --*(lock))
+
+#define div_u64(n, by)		((n) / (by))
+
+static inline bool test_and_set_bit_lock(unsigned int bit, unsigned long *word)
+{
+	bool was = *word & BIT(bit);
+
+	*word |= BIT(bit);
+	return was;
+}
+
+static inline void __clear_bit_unlock(unsigned int bit, unsigned long *word)
+{
+	*word &= ~BIT(bit);
+}
 
 struct respool;
 

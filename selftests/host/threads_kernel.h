@@ -28,6 +28,9 @@ extern __thread unsigned long lock_holds;	/* by this thread so far */
 #define try_cmpxchg(p, old, new) \
 	__atomic_compare_exchange_n(p, old, new, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)
 
+#define smp_store_release(p, v)		__atomic_store_n(p, v, __ATOMIC_RELEASE)
+#define data_race(expr)			(expr)
+
 #define preempt_disable()		do { } while (0)
 #define preempt_enable()		do { } while (0)
 #define in_interrupt()			false
@@ -51,11 +54,6 @@ extern __thread unsigned long lock_holds;	/* by this thread so far */
 static inline bool test_and_set_bit_lock(unsigned int bit, unsigned long *word)
 {
 	return __atomic_fetch_or(word, BIT(bit), __ATOMIC_ACQUIRE) & BIT(bit);
-}
-
-static inline void __clear_bit_unlock(unsigned int bit, unsigned long *word)
-{
-	__atomic_store_n(word, *word & ~BIT(bit), __ATOMIC_RELEASE);
 }
 
 #define raw_spinlock_t			pthread_spinlock_t

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Traces of bytes through the byte layer's core and its policy of growth, over
- * the page layer's core: what memory each fit takes for them, and what work.
+ * Traces of bytes through the byte layer's magazines, core and policy of growth,
+ * over the page layer's core: what memory each fit takes, and what work.
  *
  * Utilisation is the most that was live at a time, in bytes as requested, over
  * the most pages that were held. Work is in basic blocks, as in buddy_bound.h,
- * of both cores and the policy. All of it repeats exactly.
+ * of all these. All of it repeats exactly.
  *
  * With --goals FILE, a line "TRACE PERCENT" each, good fit has to reach those,
  * and 80 % where FILE has none. A trace so short that whole pages do not allow
@@ -22,6 +22,9 @@
 #define POOL_PAGES	(1UL << 17)	/* 512 MiB, of which a trace touches little */
 #define GOAL_PERCENT	80.0
 
+static const char usage[] =
+	"usage: replay_traces [--fits NAME,...] [--no-magazines] [--goals FILE] TRACE...\n";
+
 static const char *const fit_names[] = {
 	[RESPOOL_SEARCH_GOOD]	= "good",
 	[RESPOOL_SEARCH_FIRST]	= "first",
@@ -33,6 +36,8 @@ static const char *const fit_names[] = {
 static const enum respool_search fits[] = {
 	RESPOOL_SEARCH_GOOD, RESPOOL_SEARCH_BEST, RESPOOL_SEARCH_FIRST, RESPOOL_SEARCH_NEXT,
 };
+
+static bool with_magazines = true;
 
 static _Noreturn void die(const char *name, const char *what)
 {
@@ -54,13 +59,16 @@ static void end_heap(struct heap *h, const char *name)
 {
 	const void *where;
 	const char *broken = respool_freelist_validate(&h->freelist, &where);
+	struct respool_racks_sum sum;
 
 	if (broken)
 		die(name, broken);
-	if (h->freelist.live_blocks)
+	respool_racks_count(&h->racks, &sum);
+	if (h->freelist.live_blocks > sum.cached_blocks)
 		return;
 	if (h->freelist.runs > 1)
 		die(name, "more than one run is kept warm");
+	respool_racks_drain(&h->racks);
 	if (respool_runs_return_warm(&h->runs) || h->pool.core.allocated_pages)
 		die(name, "pages are not given back");
 }
@@ -93,7 +101,7 @@ static struct cost replay(const char *name, const struct trace *trace, enum resp
 	u64 work;
 	u32 i;
 
-	if (!heap_init(h, POOL_PAGES, search))
+	if (!heap_init(h, POOL_PAGES, search, with_magazines))
 		die(name, "there is no memory for the pool");
 	for (i = 0; i < trace->nr_ops; i++) {
 		work = work_done();
@@ -220,6 +228,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "goals", required_argument, NULL, 'g' },
 		{ "fits", required_argument, NULL, 'f' },
+		{ "no-magazines", no_argument, NULL, 'n' },
 		{ }
 	};
 	const char *goals = NULL, *only = NULL;
@@ -230,9 +239,10 @@ int main(int argc, char **argv)
 			goals = optarg;
 		} else if (opt == 'f') {
 			only = optarg;
+		} else if (opt == 'n') {
+			with_magazines = false;
 		} else {
-			fprintf(stderr, "usage: %s [--fits NAME,...] [--goals FILE] TRACE...\n",
-				argv[0]);
+			fputs(usage, stderr);
 			return 2;
 		}
 	}

@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Each allocation and each copy from or to user space that the kernel makes on
+ * our behalf fails once: the first of a call, then the second, until there is
+ * none left to fail. Each time the call fails with an errno or gets to its end
+ * without what it was denied, and nothing is lost and every invariant holds.
+ *
+ * For kernels with fault injection (scripts/vm --kernel debug), which also tell
+ * what memory was lost.
+ */
+#include "selftest.h"
+
+#define NR_HANDLES	64
+#define INJECT		"/sys/kernel/debug/"
+#define MANY		1000000U	/* more than any call can fail */
+static int nth_fd = -1;
+
+/*
+ * Let the @nth allocation or copy of this task from now on fail; 0 for none. To
+ * say so takes a copy, too, which may be the one to fail.
+ */
+static void fail_nth(unsigned int nth)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%u", nth);
+
+	while (pwrite(nth_fd, text, len, 0) != len)
+		if (errno != EFAULT)
+			abort();
+}
+
+/* No more from now on. How many short of failing one it was, 0 if one failed. */
+static unsigned int stop_failing(void)
+{
+	char text[16] = "";
+	ssize_t len = pread(nth_fd, text, sizeof(text) - 1, 0);
+
+	fail_nth(0);
+	/* If it was the next one to fail, reading did. */
+	return len < 0 ? 1 : atoi(text);
+}
+
+static int set(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, value, strlen(value)) == (ssize_t)strlen(value);
+
+	close(fd);
+	return done ? 0 : -1;
+}
+
+/* Allocations that may wait fail as well, and without a word in the log. */
+static int prepare(void)
+{
+	nth_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	return set(INJECT "failslab/ignore-gfp-wait", "N") |
+	       set(INJECT "failslab/verbose", "0") |
+	       set(INJECT "fail_page_alloc/ignore-gfp-wait", "N") |
+	       set(INJECT "fail_page_alloc/ignore-gfp-highmem", "N") |
+	       set(INJECT "fail_page_alloc/min-order", "0") |
+	       set(INJECT "fail_page_alloc/verbose", "0") |
+	       set(INJECT "fail_usercopy/verbose", "0");
+}
+
+#define USE_FAILURES() do {							\
+	if (access("/proc/thread-self/fail-nth", F_OK))				\
+		SKIP(_exit(HARNESS_SKIPPED), "no fault injection in this kernel"); \
+	ASSERT_EQ(0, prepare());						\
+} while (0)
+
+/*
+ * Ways into the module. What they allocate has a handle, and those are all freed
+ * afterwards; what else they do has an undo.
+ */
+
+static int opened;
+
+static int open_pool(int fd)
+{
+	opened = client_open("main", NR_HANDLES);
+	return opened < 0 ? opened : 0;
+}
+
+static int open_pool_with_slab(int fd)
+{
+	int error = open_pool(fd);
+
+	if (error)
+		return error;
+	error = client_slab(opened, "other");
+	if (error)
+		close(opened);
+	return error;
+}
+
+static void close_pool(int fd, int error)
+{
+	if (!error)
+		close(opened);
+}
+
+static int ask_info(int fd)
+{
+	struct respool_test_info info = { .name = "main" };
+
+	return client_ioctl(fd, RESPOOL_TEST_IOC_INFO, &info);
+}
+
+static int alloc_pages(int fd)
+{
+	return run(fd, OP(ALLOC_PAGES, .size = 3, .flags = RESPOOL_TEST_CHECK), NULL);
+}
+
+static int alloc_exact(int fd)
+{
+	return run(fd, OP(ALLOC_EXACT, .size = 7, .flags = RESPOOL_TEST_ZERO), NULL);
+}
+
+static int alloc_request(int fd)
+{
+	return run(fd, OP(ALLOC_REQUEST, .size = 5, .align = 65536, .flags = RESPOOL_TEST_SCAN),
+		   NULL);
+}
+
+static int alloc_wait(int fd)
+{
+	return run(fd, OP(ALLOC_WAIT, .size = 9, .align = 100), NULL);
+}
+
+static int alloc_bytes(int fd)
+{
+	return run(fd, OP(ALLOC, .size = 100000, .flags = RESPOOL_TEST_ZERO | RESPOOL_TEST_CHECK),
+		   NULL);
+}
+
+static void have_bytes(int fd)
+{
+	int error = run(fd, OP(ALLOC, .size = 40, .flags = RESPOOL_TEST_CHECK), NULL);
+
+	if (error)
+		abort();
+}
+
+static int realloc_bytes(int fd)
+{
+	return run(fd, OP(REALLOC, .size = 50000, .flags = RESPOOL_TEST_CHECK), NULL);
+}
+
+static int free_bytes(int fd)
+{
+	return run(fd, OP(FREE, .flags = RESPOOL_TEST_CHECK), NULL);
+}
+
+static void have_page(int fd)
+{
+	if (run(fd, OP(ALLOC_PAGES), NULL))
+		abort();
+}
+
+static int free_twice(int fd)
+{
+	struct respool_test_misuse misuse = {
+		.call = RESPOOL_TEST_CALL_FREE_PAGES, .mistake = RESPOOL_TEST_FREED,
+	};
+
+	return client_ioctl(fd, RESPOOL_TEST_IOC_MISUSE, &misuse);
+}
+
+static int free_together(int fd)
+{
+	return run(fd, OP(FREE_RACE), NULL);
+}
+
+static int run_a_batch(int fd)
+{
+	struct respool_test_op ops[] = {
+		OP(ALLOC_PAGES, .size = 1), OP(ALLOC, .handle = 1, .size = 40),
+		OP(FREE), OP(FREE, .handle = 1),
+	};
+	struct respool_test_batch batch;
+
+	return run_batch(fd, ops, ARRAY_SIZE(ops), &batch);
+}
+
+static int alloc_many(int fd, __u32 call, __u64 size)
+{
+	struct respool_test_many many = { .call = call, .nr = 16, .size = size };
+
+	return client_ioctl(fd, RESPOOL_TEST_IOC_MANY, &many);
+}
+
+static int alloc_list(int fd)
+{
+	return alloc_many(fd, RESPOOL_TEST_ALLOC_LIST, 1000);
+}
+
+static int alloc_bulk(int fd)
+{
+	return alloc_many(fd, RESPOOL_TEST_ALLOC_BULK, 2);
+}
+
+static int churn(int fd)
+{
+	struct respool_test_churn churn = {
+		.flags = RESPOOL_TEST_CHURN_HARDIRQ, .ms = 5, .period_us = 200, .max_order = 3,
+	};
+
+	return client_ioctl(fd, RESPOOL_TEST_IOC_CHURN, &churn);
+}
+
+static __u64 page;
+
+static void find_page(int fd)
+{
+	if (run(fd, OP(ALLOC_PAGES), &page) || run(fd, OP(FREE), NULL))
+		abort();
+}
+
+static int reserve_page(int fd)
+{
+	return run(fd, OP(RESERVE, .first = page, .size = 1), NULL);
+}
+
+/* It may have been reserved even if we were not told. */
+static void release_page(int fd, int error)
+{
+	run(fd, OP(RELEASE, .first = page, .size = 1), NULL);
+}
+
+static int read_stats(int fd)
+{
+	struct respool_test_pool_stats pool;
+	struct respool_test_slab_stats slab = {};
+
+	return client_ioctl(fd, RESPOOL_TEST_IOC_POOL_STATS, &pool) ?:
+	       client_ioctl(fd, RESPOOL_TEST_IOC_SLAB_STATS, &slab);
+}
+
+static int read_debugfs(int fd)
+{
+	static const char *const files[] = {
+		"stats", "orders", "owners", "map", "validate", "slabs/failures/stats",
+		"slabs/failures/options", "slabs/failures/classes", "slabs/failures/blocks",
+		"slabs/failures/validate",
+	};
+	static char text[1 << 20];
+	char path[128];
+	unsigned int i;
+	int len;
+
+	for (i = 0; i < ARRAY_SIZE(files); i++) {
+		snprintf(path, sizeof(path), CLIENT_DEBUGFS "/main/%s", files[i]);
+		len = client_read_file(path, text, sizeof(text));
+		if (len < 0)
+			return len;
+	}
+	return 0;
+}
+
+FIXTURE(failures)
+{
+	int fd;
+	int slab;
+	struct respool_test_pool_stats before;
+};
+
+FIXTURE_VARIANT(failures)
+{
+	void (*before)(int fd);
+	int (*call)(int fd);
+	void (*undo)(int fd, int error);
+};
+
+#define WAY(name, ...) FIXTURE_VARIANT_ADD(failures, name) { __VA_ARGS__ }
+
+WAY(opening_a_pool, .call = open_pool, .undo = close_pool);
+WAY(making_a_slab, .call = open_pool_with_slab, .undo = close_pool);
+WAY(asking_for_info, .call = ask_info);
+WAY(allocating_pages, .call = alloc_pages);
+WAY(allocating_exactly, .call = alloc_exact);
+WAY(allocating_on_request, .call = alloc_request);
+WAY(waiting_for_pages, .call = alloc_wait);
+WAY(allocating_bytes, .call = alloc_bytes);
+WAY(reallocating_bytes, .before = have_bytes, .call = realloc_bytes);
+WAY(freeing_bytes, .before = have_bytes, .call = free_bytes);
+WAY(freeing_twice, .before = have_page, .call = free_twice);
+WAY(freeing_together, .before = have_page, .call = free_together);
+WAY(running_a_batch, .call = run_a_batch);
+WAY(allocating_a_list, .call = alloc_list);
+WAY(allocating_in_bulk, .call = alloc_bulk);
+WAY(churning, .call = churn);
+WAY(reserving_a_page, .before = find_page, .call = reserve_page, .undo = release_page);
+WAY(reading_statistics, .call = read_stats);
+WAY(reading_debugfs, .call = read_debugfs);
+
+FIXTURE_SETUP(failures)
+{
+	USE_FAILURES();
+	USE_POOLS("main:16M");
+	self->fd = client_open("main", NR_HANDLES);
+	ASSERT_LE(0, self->fd);
+	self->before = settled_stats(self->fd);
+	self->slab = client_slab(self->fd, "failures");
+	ASSERT_EQ(0, self->slab);
+}
+
+FIXTURE_TEARDOWN(failures)
+{
+	int watch = client_open("main", 1);
+
+	close(self->fd);
+	EXPECT_LE(0, watch);
+	EXPECT_EMPTY_AGAIN(watch, &self->before);
+	close(watch);
+}
+
+/* Nothing is allocated but what the slab keeps for itself; all is valid. */
+#define EXPECT_NOTHING_LOST() do {						\
+	struct respool_test_slab_stats __slab;					\
+	unsigned int __handle;							\
+										\
+	for (__handle = 0; __handle < NR_HANDLES; __handle++)			\
+		run(self->fd, OP(FREE, .handle = __handle), NULL);		\
+	__slab = slab_stats(self->fd, self->slab);				\
+	EXPECT_EQ(0, __slab.live_blocks);					\
+	EXPECT_EQ(__slab.held_pages, pool_stats(self->fd).allocated_pages);	\
+	EXPECT_EQ(self->before.pages, settled_stats(self->fd).free_pages + __slab.held_pages); \
+	EXPECT_VALID(self->fd, RESPOOL_TEST_POOL);				\
+	EXPECT_VALID(self->fd, self->slab);					\
+} while (0)
+
+TEST_F(failures, are_survived_one_after_another)
+{
+	unsigned int nth, left = 0, failed = 0;
+	int error = 0;
+
+	for (nth = 1; !left; nth++) {
+		if (variant->before)
+			variant->before(self->fd);
+		fail_nth(nth);
+		error = variant->call(self->fd);
+		left = stop_failing();
+		failed += !!error;
+		EXPECT_TRUE(!error || error == -ENOMEM || error == -EFAULT)
+			TH_LOG("failure %u: %s", nth, strerror(-error));
+		if (variant->undo)
+			variant->undo(self->fd, error);
+		EXPECT_NOTHING_LOST();
+	}
+	EXPECT_EQ(0, error);
+	EXPECT_LT(0, failed);
+	TH_LOG("%u points of failure, %u of which the call reported", nth - 2, failed);
+}
+
+FIXTURE(loading)
+{
+	unsigned int first;	/* of the failures that are ours, or a few before */
+};
+
+/* How much the kernel allocates before it asks us: we refuse at once. */
+FIXTURE_SETUP(loading)
+{
+	USE_FAILURES();
+	client_unload("respool_test");
+	client_unload("respool");
+	fail_nth(MANY);
+	ASSERT_EQ(-EINVAL, client_load("respool", "pools=a:nonsense,b:nonsense,c:no"));
+	self->first = MANY - stop_failing();
+	self->first -= self->first < 40 ? self->first - 1 : 40;
+}
+
+FIXTURE_TEARDOWN(loading)
+{
+	client_unload("respool");
+}
+
+TEST_F(loading, survives_one_failure_after_another)
+{
+	unsigned int nth, left = 0, failed = 0;
+	int error = 0;
+
+	for (nth = self->first; !left; nth++) {
+		fail_nth(nth);
+		error = client_load("respool", "pools=a:4M,b:8M/nocache,c:1G@none");
+		left = stop_failing();
+		failed += !!error;
+		EXPECT_TRUE(!error || error == -ENOMEM)
+			TH_LOG("failure %u: %s", nth, strerror(-error));
+		EXPECT_EQ(error ? -ENOENT : 0, client_unload("respool"));
+		EXPECT_EQ(-1, access(CLIENT_DEBUGFS, F_OK));
+	}
+	EXPECT_EQ(0, error);
+	EXPECT_LT(0, failed);
+	TH_LOG("%u points of failure, %u of which loading reported", nth - 1 - self->first, failed);
+}
+
+TEST_HARNESS_MAIN

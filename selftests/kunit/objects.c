@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The pure core of the object caches, one behaviour a case. The core is
+ * compiled into this file once more: its functions here are this module's own.
+ */
+#include <kunit/test.h>
+#include <linux/slab.h>
+
+#include "slab/objects.c"
+
+#define SIZE		100
+#define STRIDE		104
+#define RUN_BYTES	4096
+#define OBJECTS		38	/* in a run */
+#define RUNS		4
+
+/**
+ * struct objects_test - What a case has to play with.
+ * @o: a core whose runs are of RUN_BYTES, as yet without any
+ * @mem: memory for RUNS runs, aligned in the addresses that @o is told
+ */
+struct objects_test {
+	struct respool_objects o;
+	u8 *mem;
+};
+
+static int objects_test_init(struct kunit *test)
+{
+	struct objects_test *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+	struct respool_object_memory memory = {
+		.bytes = RUNS * RUN_BYTES, .min_shift = 12, .max_shift = 12,
+	};
+	void *footprint;
+
+	if (!t)
+		return -ENOMEM;
+	t->mem = kunit_kzalloc(test, RUNS * RUN_BYTES, GFP_KERNEL);
+	memory.start = t->mem;
+	if (!t->mem || respool_objects_init(&t->o, SIZE, 0, &memory, 0x1234567890abcdefULL))
+		return -ENOMEM;
+	KUNIT_ASSERT_EQ(test, t->o.per_run, OBJECTS);
+	footprint = kunit_kzalloc(test, respool_objects_footprint(&t->o), GFP_KERNEL);
+	if (!footprint)
+		return -ENOMEM;
+	respool_objects_set_footprint(&t->o, footprint);
+	test->priv = t;
+	return 0;
+}
+
+/* Whatever a case did, the core is in one piece afterwards. */
+static void objects_test_exit(struct kunit *test)
+{
+	struct objects_test *t = test->priv;
+	const void *where;
+
+	KUNIT_EXPECT_STREQ(test, respool_objects_validate(&t->o, &where) ?: "ok", "ok");
+}
+
+static struct respool_object_run *add(struct kunit *test, unsigned int run)
+{
+	struct objects_test *t = test->priv;
+	void *mem = t->mem + run * RUN_BYTES;
+
+	respool_objects_prepare(&t->o, mem);
+	respool_objects_add(&t->o, mem);
+	return mem;
+}
+
+static void take(struct kunit *test, void **objects, u32 nr)
+{
+	struct objects_test *t = test->priv;
+
+	KUNIT_ASSERT_EQ(test, respool_objects_take(&t->o, objects, nr), nr);
+}
+
+static void put_back(struct kunit *test, void **objects, u32 nr)
+{
+	struct objects_test *t = test->priv;
+
+	KUNIT_EXPECT_EQ(test, respool_objects_put(&t->o, objects, nr), nr);
+}
+
+static void *take_one(struct kunit *test)
+{
+	void *object = NULL;
+
+	take(test, &object, 1);
+	return object;
+}
+
+static void objects_of_a_run_lie_side_by_side_to_its_end(struct kunit *test)
+{
+	struct objects_test *t = test->priv;
+	u8 *run = (u8 *)add(test, 0);
+	void *object[OBJECTS];
+	u32 i;
+
+	KUNIT_EXPECT_LE(test, RUN_BYTES * 15 / 16, OBJECTS * STRIDE);
+	take(test, object, OBJECTS);
+	for (i = 1; i < OBJECTS; i++)
+		KUNIT_EXPECT_PTR_EQ(test, object[i], object[i - 1] + STRIDE);
+	KUNIT_EXPECT_TRUE(test, (u8 *)object[0] >= run + t->o.tail + 8);
+	KUNIT_EXPECT_TRUE(test, (u8 *)object[i - 1] + STRIDE <= run + RUN_BYTES);
+	KUNIT_EXPECT_EQ(test, respool_objects_take(&t->o, object, 1), 0);
+}
+
+static void object_goes_from_free_to_live_and_back(struct kunit *test)
+{
+	struct objects_test *t = test->priv;
+	void *object;
+
+	add(test, 0);
+	object = take_one(test);
+	KUNIT_EXPECT_EQ(test, respool_objects_why_not(&t->o, object), -EALREADY);
+	KUNIT_EXPECT_TRUE(test, respool_object_give(&t->o, object));
+	KUNIT_EXPECT_EQ(test, respool_objects_why_not(&t->o, object), 0);
+	KUNIT_EXPECT_TRUE(test, respool_object_end(&t->o, object));
+	KUNIT_EXPECT_EQ(test, t->o.nr_free, OBJECTS - 1);
+	put_back(test, &object, 1);
+	KUNIT_EXPECT_EQ(test, t->o.nr_free, OBJECTS);
+}
+
+static void object_ends_once(struct kunit *test)
+{
+	struct objects_test *t = test->priv;
+	void *object;
+
+	add(test, 0);
+	object = take_one(test);
+	KUNIT_EXPECT_FALSE(test, respool_object_end(&t->o, object));
+	KUNIT_EXPECT_TRUE(test, respool_object_give(&t->o, object));
+	KUNIT_EXPECT_TRUE(test, respool_object_end(&t->o, object));
+	KUNIT_EXPECT_FALSE(test, respool_object_end(&t->o, object));
+}
+
+static void address_that_starts_no_object_is_told(struct kunit *test)
+{
+	struct objects_test *t = test->priv;
+	u8 *run = (u8 *)add(test, 0), *object = take_one(test), *addr;
+
+	KUNIT_EXPECT_TRUE(test, respool_object_give(&t->o, object));
+	for (addr = run; addr < run + RUN_BYTES; addr++) {
+		if ((addr - object) % STRIDE == 0 && addr >= object &&
+		    addr < object + OBJECTS * STRIDE)
+			continue;
+		KUNIT_EXPECT_FALSE(test, respool_object_end(&t->o, addr));
+		KUNIT_EXPECT_EQ(test, respool_objects_why_not(&t->o, addr), -EINVAL);
+	}
+	KUNIT_EXPECT_EQ(test, respool_objects_why_not(&t->o, run + RUN_BYTES), -EFAULT);
+	KUNIT_EXPECT_EQ(test, respool_objects_why_not(&t->o, run - 1), -EFAULT);
+	KUNIT_EXPECT_FALSE(test, respool_object_end(&t->o, run + RUN_BYTES));
+	KUNIT_EXPECT_FALSE(test, respool_object_end(&t->o, run - 1));
+}
+
+static void free_object_is_left_as_it_is(struct kunit *test)
+{
+	void *object[OBJECTS];
+	u32 i;
+
+	add(test, 0);
+	take(test, object, OBJECTS);
+	for (i = 0; i < OBJECTS; i++)
+		memset(object[i], i, STRIDE);
+	put_back(test, object, OBJECTS);
+	take(test, object, OBJECTS);
+	for (i = 0; i < OBJECTS; i++)
+		KUNIT_EXPECT_NULL(test, memchr_inv(object[i], i, STRIDE));
+}
+
+static void fullest_run_is_taken_from_first(struct kunit *test)
+{
+	struct respool_object_run *fuller;
+	struct objects_test *t = test->priv;
+	void *object[OBJECTS];
+
+	fuller = add(test, 0);
+	take(test, object, OBJECTS);
+	add(test, 1);
+	put_back(test, object, 3);
+	take(test, object, 4);
+	KUNIT_EXPECT_PTR_EQ(test, respool_object_run_of(&t->o, object[0]), fuller);
+	KUNIT_EXPECT_PTR_EQ(test, respool_object_run_of(&t->o, object[2]), fuller);
+	KUNIT_EXPECT_PTR_NE(test, respool_object_run_of(&t->o, object[3]), fuller);
+}
+
+static void empty_runs_are_removed_but_those_to_be_kept(struct kunit *test)
+{
+	struct objects_test *t = test->priv;
+	void *object;
+
+	add(test, 0);
+	object = take_one(test);
+	add(test, 1);
+	add(test, 2);
+	KUNIT_EXPECT_EQ(test, t->o.empty_runs, 2);
+	KUNIT_EXPECT_NOT_NULL(test, respool_objects_remove_empty(&t->o, 1));
+	KUNIT_EXPECT_NULL(test, respool_objects_remove_empty(&t->o, 1));
+	KUNIT_EXPECT_NOT_NULL(test, respool_objects_remove_empty(&t->o, 0));
+	KUNIT_EXPECT_NULL(test, respool_objects_remove_empty(&t->o, 0));
+	put_back(test, &object, 1);
+	KUNIT_EXPECT_PTR_EQ(test, respool_objects_remove_empty(&t->o, 0), (void *)t->mem);
+	KUNIT_EXPECT_EQ(test, t->o.runs, 0);
+}
+
+/* Of two runs with an object out, the first is damaged in this byte. */
+static void expect_retired(struct kunit *test, unsigned int byte)
+{
+	struct objects_test *t = test->priv;
+	struct respool_object_run *run = add(test, 0), *other;
+	void *object[2], *left;
+	const void *where;
+
+	object[0] = take_one(test);
+	other = add(test, 1);
+	((u8 *)run)[byte] ^= 0x40;
+	KUNIT_EXPECT_NOT_NULL(test, respool_objects_validate(&t->o, &where));
+	KUNIT_EXPECT_PTR_EQ(test, where, run);
+	KUNIT_EXPECT_EQ(test, respool_objects_take(&t->o, &object[1], 1), 0);
+	KUNIT_EXPECT_PTR_EQ(test, t->o.damage, run);
+	KUNIT_EXPECT_EQ(test, respool_objects_salvage(&t->o), 1);
+	KUNIT_EXPECT_NULL(test, t->o.damage);
+	KUNIT_EXPECT_FALSE(test, respool_object_give(&t->o, object[0]));
+	KUNIT_EXPECT_EQ(test, respool_objects_put(&t->o, object, 1), 0);
+	KUNIT_EXPECT_EQ(test, respool_objects_why_not(&t->o, object[0]), -EUCLEAN);
+
+	/* The other goes on, and can go back. */
+	left = take_one(test);
+	KUNIT_EXPECT_PTR_EQ(test, respool_object_run_of(&t->o, left), other);
+	put_back(test, &left, 1);
+	KUNIT_EXPECT_PTR_EQ(test, respool_objects_remove_empty(&t->o, 0), other);
+	memset(t->o.retired, 0, sizeof(long));
+	t->o.retired_runs = 0;
+}
+
+static void damaged_run_is_retired_and_others_go_on(struct kunit *test)
+{
+	struct objects_test *t = test->priv;
+	unsigned int byte;
+
+	for (byte = 0; byte < t->o.tail + 8; byte++)
+		if (byte < offsetof(struct respool_object_run, next) ||
+		    (byte >= offsetof(struct respool_object_run, nr_free) &&
+		     byte < offsetof(struct respool_object_run, bits) + 8) || byte >= t->o.tail)
+			expect_retired(test, byte);
+}
+
+/* Two runs with two free objects each are on one list. */
+static void broken_links_are_mended(struct kunit *test)
+{
+	struct respool_object_run *first, *second;
+	struct objects_test *t = test->priv;
+	void *object[OBJECTS], *more[OBJECTS];
+	const void *where;
+
+	first = add(test, 0);
+	take(test, object, OBJECTS);
+	second = add(test, 1);
+	take(test, more, OBJECTS - 2);
+	put_back(test, object, 2);
+	KUNIT_ASSERT_PTR_EQ(test, first->next, second);
+	KUNIT_ASSERT_PTR_EQ(test, second->prev, first);
+	first->next = (void *)t->mem + 8;
+	KUNIT_EXPECT_NOT_NULL(test, respool_objects_validate(&t->o, &where));
+	KUNIT_EXPECT_EQ(test, respool_objects_salvage(&t->o), 0);
+	KUNIT_EXPECT_EQ(test, t->o.runs, 2);
+	take(test, object, 4);
+}
+
+static void geometry_that_makes_no_sense_is_refused(struct kunit *test)
+{
+	struct objects_test *t = test->priv;
+	const struct respool_object_memory memory = {
+		.start = t->mem, .bytes = RUNS * RUN_BYTES, .min_shift = 12, .max_shift = 13,
+	};
+	struct respool_objects o;
+
+	KUNIT_EXPECT_EQ(test, respool_objects_init(&o, 0, 0, &memory, 1), -EINVAL);
+	KUNIT_EXPECT_EQ(test, respool_objects_init(&o, 8, 24, &memory, 1), -EINVAL);
+	KUNIT_EXPECT_EQ(test, respool_objects_init(&o, 8, 8192, &memory, 1), -EINVAL);
+	KUNIT_EXPECT_EQ(test, respool_objects_init(&o, 65537, 0, &memory, 1), -E2BIG);
+	KUNIT_EXPECT_EQ(test, respool_objects_init(&o, SIZE_MAX, 0, &memory, 1), -E2BIG);
+	KUNIT_EXPECT_EQ(test, respool_objects_init(&o, 8192, 0, &memory, 1), -E2BIG);
+	KUNIT_EXPECT_EQ(test, respool_objects_init(&o, 4096, 4096, &memory, 1), 0);
+	KUNIT_EXPECT_EQ(test, o.shift, 13);
+	KUNIT_EXPECT_EQ(test, o.per_run, 1);
+}
+
+static struct kunit_case objects_test_cases[] = {
+	KUNIT_CASE(objects_of_a_run_lie_side_by_side_to_its_end),
+	KUNIT_CASE(object_goes_from_free_to_live_and_back),
+	KUNIT_CASE(object_ends_once),
+	KUNIT_CASE(address_that_starts_no_object_is_told),
+	KUNIT_CASE(free_object_is_left_as_it_is),
+	KUNIT_CASE(fullest_run_is_taken_from_first),
+	KUNIT_CASE(empty_runs_are_removed_but_those_to_be_kept),
+	KUNIT_CASE(damaged_run_is_retired_and_others_go_on),
+	KUNIT_CASE(broken_links_are_mended),
+	KUNIT_CASE(geometry_that_makes_no_sense_is_refused),
+	{}
+};
+
+static struct kunit_suite objects_test_suite = {
+	.name = "respool_objects",
+	.init = objects_test_init,
+	.exit = objects_test_exit,
+	.test_cases = objects_test_cases,
+};
+
+kunit_test_suite(objects_test_suite);
