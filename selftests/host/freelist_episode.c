@@ -590,8 +590,11 @@ static int expected_of(struct freelist_twin *t, const void *ptr)
 
 		return is_header ? -EINVAL : -EALREADY;
 	}
-	if (t->cell[cell] < CELL_OUTSIDE && t->object[t->cell[cell]].cached)
-		return ptr == respool_header_of(freelist_twin_payload(t, t->cell[cell])) ? -EINVAL : -EALREADY;
+	if (t->cell[cell] < CELL_OUTSIDE && t->object[t->cell[cell]].cached) {
+		const void *block = freelist_twin_payload(t, t->cell[cell]);
+
+		return ptr == respool_header_of(block) ? -EINVAL : -EALREADY;
+	}
 	return t->cell[cell] == freelist_twin_cell(t, ptr) && !((uintptr_t)ptr % CELL_BYTES) ?
 	       0 : -EINVAL;
 }
