@@ -483,6 +483,10 @@ struct respool_test_drain {
  * @RESPOOL_TEST_ALLOC_OBJECTS: respool_cache_alloc_bulk() of @nr objects of
  *	the cache @size
  * @RESPOOL_TEST_FREE_OBJECTS: respool_cache_free_bulk() by the first one's cache
+ * @RESPOOL_TEST_SLAB_ALLOC_BULK: respool_slab_alloc_bulk() of @nr blocks of
+ *	@size bytes
+ * @RESPOOL_TEST_SLAB_FREE_BULK: respool_slab_free_bulk(); blocks of another slab
+ *	are a mistake that is refused
  * @RESPOOL_TEST_NR_MANY: number of calls
  */
 enum respool_test_many_call {
@@ -492,6 +496,8 @@ enum respool_test_many_call {
 	RESPOOL_TEST_FREE_BULK,
 	RESPOOL_TEST_ALLOC_OBJECTS,
 	RESPOOL_TEST_FREE_OBJECTS,
+	RESPOOL_TEST_SLAB_ALLOC_BULK,
+	RESPOOL_TEST_SLAB_FREE_BULK,
 	RESPOOL_TEST_NR_MANY,
 };
 
@@ -503,9 +509,9 @@ enum respool_test_many_call {
  * @flags: in: RESPOOL_TEST_ZERO, _ATOMIC; zero when freeing
  * @handle: in: names the first block; the others follow
  * @nr: in: number of handles, 1..RESPOOL_TEST_MAX_MANY
- * @size: in: pages, order or cache; zero when freeing
+ * @size: in: pages, order, cache or bytes; zero when freeing
  * @result: out: what the call returned
- * @__reserved: in: zero
+ * @slab: in: for the calls of a slab; zero otherwise
  */
 struct respool_test_many {
 	__u32 call;
@@ -514,7 +520,7 @@ struct respool_test_many {
 	__u32 nr;
 	__u64 size;
 	__s32 result;
-	__u32 __reserved;
+	__u32 slab;
 };
 
 /* CHURN in a hard interrupt, in a softirq; the task's calls with interrupts off. */
@@ -539,8 +545,10 @@ struct respool_test_many {
  * @failures: out: allocations that got nothing
  * @refused: out: frees that were refused
  * @wrong: out: blocks that lost the mark their holder had left there
- * @cache: in: cache of the objects, of a multiple of 8 bytes; zero without
- * @__reserved: in: zero
+ * @cache: in: cache of the objects, of a multiple of 8 bytes, or slab of the blocks
+ *	of bytes; zero for pages
+ * @max_bytes: in: if not zero, no pages, but blocks of 16..@max_bytes bytes, a
+ *	multiple of 8, at most 65536
  *
  * In this task and, if asked to, at the same time in interrupts of the CPU it
  * starts on. All is freed in the end. A signal ends it early.
@@ -559,7 +567,7 @@ struct respool_test_churn {
 	__u64 refused;
 	__u64 wrong;
 	__u32 cache;
-	__u32 __reserved;
+	__u32 max_bytes;
 };
 
 #define RESPOOL_TEST_IOC_MAGIC		0xBC

@@ -529,10 +529,6 @@ static int run_race(struct test_file *file, struct respool_test_op *op)
 
 	if (IS_ERR(block))
 		return PTR_ERR(block);
-	if (block->kind == BLOCK_BYTES) {
-		release_block(block, BLOCK_LIVE);
-		return -EINVAL;
-	}
 
 	mutex_lock(&race_lock);
 	cpus_read_lock();
@@ -1496,6 +1492,34 @@ static int free_bulk(struct test_file *file, struct respool_test_many *many, voi
 	return refused;
 }
 
+static int slab_alloc_bulk(struct test_file *file, struct respool_test_many *many, void *array)
+{
+	void **addr = array;
+	u32 nr, i;
+
+	nr = respool_slab_alloc_bulk(file_slab(file, many->slab), many->size, many->nr, addr,
+				     gfp_of(many->flags));
+	for (i = 0; i < nr; i++)
+		name_block(file, many->handle + i, BLOCK_BYTES, many->slab, addr[i], many->size);
+	release_blocks(file, many->handle + nr, many->nr - nr, BLOCK_NONE);
+	return nr;
+}
+
+static int slab_free_bulk(struct test_file *file, struct respool_test_many *many, void *array)
+{
+	struct block *block = &file->blocks[many->handle];
+	void **addr = array;
+	int refused;
+	u32 i;
+
+	for (i = 0; i < many->nr; i++)
+		addr[i] = block[i].addr;
+	refused = respool_slab_free_bulk(file_slab(file, many->slab), many->nr, addr);
+	for (i = 0; i < many->nr; i++)
+		release_block(&block[i], addr[i] ? BLOCK_LIVE : BLOCK_NONE);
+	return refused;
+}
+
 static const struct many_info {
 	int (*run)(struct test_file *file, struct respool_test_many *many, void *array);
 	enum block_state from;
@@ -1511,19 +1535,32 @@ static const struct many_info {
 	[RESPOOL_TEST_ALLOC_OBJECTS] = { alloc_objects, BLOCK_NONE,
 					 RESPOOL_TEST_ZERO | RESPOOL_TEST_ATOMIC, UINT_MAX },
 	[RESPOOL_TEST_FREE_OBJECTS]  = { free_bulk, BLOCK_LIVE },
+	[RESPOOL_TEST_SLAB_ALLOC_BULK] = { slab_alloc_bulk, BLOCK_NONE,
+					   RESPOOL_TEST_ZERO | RESPOOL_TEST_ATOMIC, SIZE_MAX },
+	[RESPOOL_TEST_SLAB_FREE_BULK]  = { slab_free_bulk, BLOCK_LIVE },
 };
 
 /* Whether all that is to be freed is of the kind that the call is for. */
 static bool all_fit(const struct test_file *file, const struct respool_test_many *many)
 {
 	const struct block *block = &file->blocks[many->handle];
-	bool objects = many->call == RESPOOL_TEST_FREE_OBJECTS;
+	bool fit = true;
 	u32 i;
 
-	for (i = 0; i < many->nr; i++)
-		if (objects ? block[i].kind != BLOCK_OBJECT : !is_pages(&block[i]))
-			return false;
-	return true;
+	for (i = 0; fit && i < many->nr; i++) {
+		if (many->call == RESPOOL_TEST_FREE_OBJECTS)
+			fit = block[i].kind == BLOCK_OBJECT;
+		else if (many->call == RESPOOL_TEST_SLAB_FREE_BULK)
+			fit = block[i].kind == BLOCK_BYTES;
+		else
+			fit = is_pages(&block[i]);
+	}
+	return fit;
+}
+
+static bool takes_slab_number(u32 call)
+{
+	return call == RESPOOL_TEST_SLAB_ALLOC_BULK || call == RESPOOL_TEST_SLAB_FREE_BULK;
 }
 
 static int run_many(struct test_file *file, const struct many_info *info,
@@ -1533,6 +1570,8 @@ static int run_many(struct test_file *file, const struct many_info *info,
 	int error;
 
 	if (many->call == RESPOOL_TEST_ALLOC_OBJECTS && !file_cache(file, many->size))
+		return -ENOENT;
+	if (takes_slab_number(many->call) && !file_slab(file, many->slab))
 		return -ENOENT;
 	array = kvcalloc(many->nr, sizeof(struct respool_extent), GFP_KERNEL_ACCOUNT);
 	if (!array)
@@ -1557,7 +1596,8 @@ static int ioctl_many(struct test_file *file, void *arg)
 	const struct many_info *info;
 
 	many->result = 0;
-	if (many->__reserved || many->call >= RESPOOL_TEST_NR_MANY || !many->nr ||
+	if ((many->slab && !takes_slab_number(many->call)) ||
+	    many->call >= RESPOOL_TEST_NR_MANY || !many->nr ||
 	    many->nr > RESPOOL_TEST_MAX_MANY)
 		return -EINVAL;
 	info = &many_info[array_index_nospec(many->call, RESPOOL_TEST_NR_MANY)];
@@ -1573,7 +1613,8 @@ static int ioctl_many(struct test_file *file, void *arg)
 
 struct churn_slot {
 	void *addr;
-	unsigned int order;
+	unsigned int order;	/* of pages */
+	size_t bytes;
 	u64 mark;		/* in the first and in the last word */
 };
 
@@ -1594,29 +1635,58 @@ enum churn_context { CHURN_TASK, CHURN_HARDIRQ, CHURN_SOFTIRQ, CHURN_CONTEXTS };
 
 struct churn {
 	struct respool *pool;
-	struct test_cache *cache;	/* NULL: pages */
+	struct test_cache *cache;	/* NULL: pages, or bytes of the slab */
+	struct respool_slab *slab;
 	const struct respool_test_churn *arg;
 	struct task_struct *task;
 	bool calling;		/* the task is inside one of its calls */
 	struct churner churner[CHURN_CONTEXTS];
 };
 
-static u64 *last_word(const struct churn *churn, const struct churn_slot *slot)
+static u64 *last_word(const struct churn_slot *slot)
 {
-	size_t bytes = churn->cache ? churn->cache->size : PAGE_SIZE << slot->order;
+	return slot->addr + slot->bytes - sizeof(u64);
+}
 
-	return slot->addr + bytes - sizeof(u64);
+static void churn_alloc_pages(struct churner *churner, struct churn_slot *slot)
+{
+	struct churn *churn = churner->churn;
+
+	slot->order = prandom_u32_state(&churner->random) % (churn->arg->max_order + 1);
+	slot->bytes = PAGE_SIZE << slot->order;
+	slot->addr = respool_alloc_pages(churn->pool, slot->order, GFP_ATOMIC);
+}
+
+/* Small ones more often. */
+static void churn_alloc_bytes(struct churner *churner, struct churn_slot *slot)
+{
+	struct churn *churn = churner->churn;
+	u32 words = churn->arg->max_bytes / sizeof(u64) - 1;
+
+	words >>= prandom_u32_state(&churner->random) % (ilog2(words) + 1);
+	words = prandom_u32_state(&churner->random) % words;
+	slot->bytes = (words + 2) * sizeof(u64);
+	slot->addr = respool_alloc(churn->slab, slot->bytes, GFP_ATOMIC);
+}
+
+static void churn_alloc_object(struct churner *churner, struct churn_slot *slot)
+{
+	struct test_cache *cache = churner->churn->cache;
+
+	slot->bytes = cache->size;
+	slot->addr = respool_cache_alloc(cache->cache, GFP_ATOMIC);
 }
 
 static void churn_alloc(struct churner *churner, struct churn_slot *slot)
 {
 	struct churn *churn = churner->churn;
 
-	slot->order = prandom_u32_state(&churner->random) % (churn->arg->max_order + 1);
 	if (churn->cache)
-		slot->addr = respool_cache_alloc(churn->cache->cache, GFP_ATOMIC);
+		churn_alloc_object(churner, slot);
+	else if (churn->slab)
+		churn_alloc_bytes(churner, slot);
 	else
-		slot->addr = respool_alloc_pages(churn->pool, slot->order, GFP_ATOMIC);
+		churn_alloc_pages(churner, slot);
 	if (!slot->addr) {
 		churner->failures++;
 		return;
@@ -1626,7 +1696,7 @@ static void churn_alloc(struct churner *churner, struct churn_slot *slot)
 		return;
 	slot->mark = prandom_u32_state(&churner->random);
 	WRITE_ONCE(*(u64 *)slot->addr, slot->mark);
-	WRITE_ONCE(*last_word(churn, slot), slot->mark);
+	WRITE_ONCE(*last_word(slot), slot->mark);
 }
 
 static void churn_free(struct churner *churner, struct churn_slot *slot)
@@ -1636,10 +1706,12 @@ static void churn_free(struct churner *churner, struct churn_slot *slot)
 
 	if (respool_has_memory(churn->pool) &&
 	    (READ_ONCE(*(u64 *)slot->addr) != slot->mark ||
-	     READ_ONCE(*last_word(churn, slot)) != slot->mark))
+	     READ_ONCE(*last_word(slot)) != slot->mark))
 		churner->wrong++;
 	if (churn->cache)
 		error = respool_cache_free(churn->cache->cache, slot->addr);
+	else if (churn->slab)
+		error = respool_free(churn->slab, slot->addr);
 	else
 		error = respool_free_pages(churn->pool, slot->addr, slot->order);
 	churner->refused += !!error;
@@ -1759,13 +1831,16 @@ static bool churn_valid(const struct respool_test_churn *arg)
 
 	return !(arg->flags & ~RESPOOL_TEST_CHURN_FLAGS) && arg->ms <= 60000 &&
 	       arg->period_us >= 20 && arg->max_order <= (objects ? 0 : 10) &&
-	       (objects || !arg->cache) && !arg->__reserved;
+	       (objects || arg->max_bytes || !arg->cache) && !(objects && arg->max_bytes) &&
+	       arg->max_bytes <= 65536 && !(arg->max_bytes % sizeof(u64)) &&
+	       arg->max_bytes != sizeof(u64);
 }
 
 static int ioctl_churn(struct test_file *file, void *arg)
 {
 	const struct respool_test_churn *request = arg;
 	struct test_cache *cache = NULL;
+	struct respool_slab *slab = NULL;
 	struct churner *churner;
 	struct churn *churn;
 	unsigned int i, slot;
@@ -1781,11 +1856,17 @@ static int ioctl_churn(struct test_file *file, void *arg)
 		if (cache->size % sizeof(u64))
 			return -EINVAL;
 	}
+	if (request->max_bytes) {
+		slab = file_slab(file, request->cache);
+		if (!slab)
+			return -ENOENT;
+	}
 	churn = kzalloc(sizeof(*churn), GFP_KERNEL);
 	if (!churn)
 		return -ENOMEM;
 	churn->pool = file->pool;
 	churn->cache = cache;
+	churn->slab = slab;
 	churn->arg = arg;
 	churn->task = current;
 	for (i = 0; i < CHURN_CONTEXTS; i++) {
@@ -1832,8 +1913,8 @@ static const struct ioctl_info {
 	IOCTL(VALIDATE, ioctl_validate, respool_test_validate, why),
 	IOCTL(MISUSE, ioctl_misuse, respool_test_misuse, __reserved),
 	IOCTL(DRAIN, ioctl_drain, respool_test_drain, __reserved),
-	IOCTL(MANY, ioctl_many, respool_test_many, __reserved),
-	IOCTL(CHURN, ioctl_churn, respool_test_churn, __reserved),
+	IOCTL(MANY, ioctl_many, respool_test_many, slab),
+	IOCTL(CHURN, ioctl_churn, respool_test_churn, max_bytes),
 	IOCTL(CACHE_CREATE, ioctl_cache_create, respool_test_cache, cache),
 	IOCTL(CACHE_DESTROY, ioctl_cache_destroy, respool_test_cache_destroy, runs,
 	      .alone = true),

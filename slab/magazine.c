@@ -214,11 +214,6 @@ void respool_racks_hold(struct respool_racks *r)
 	respool_racks_try_hold(r);
 }
 
-void respool_racks_release(struct respool_racks *r)
-{
-	release_racks(r, nr_cpu_ids);
-}
-
 /* Blocks in a rack; about as many if it is not held. */
 static u64 cached_in(const struct respool_rack *rack)
 {
@@ -316,14 +311,14 @@ static bool look_locked(struct respool_racks *r, struct respool_rack *rack)
 	long left;
 
 	if (respool_runs_few(r->runs)) {
-		rack->frees_left = MAX_FREES;
+		WRITE_ONCE(rack->frees_left, MAX_FREES);
 		return false;
 	}
 	live = count_live(r);
 	/* If each CPU sees so many, one block is still left. */
 	left = min_t(u64, live ? div_u64(live - 1, num_online_cpus()) : 0, MAX_FREES);
 	limit_frees(r, left);
-	rack->frees_left = left;
+	WRITE_ONCE(rack->frees_left, left);
 	return !live || (f->held_bytes > LARGE_SLAB && f->free_bytes > f->held_bytes / 2);
 }
 
@@ -506,7 +501,8 @@ int respool_racks_free(struct respool_racks *r, void *block)
 			rack->frees++;
 		else
 			r->frees++;
-		settle = held && --rack->frees_left < 0 && look_locked(r, rack);
+		/* Who does not hold the rack cannot count in it, so looks each time. */
+		settle = (!held || --rack->frees_left < 0) && look_locked(r, rack);
 	}
 	raw_spin_unlock_irqrestore(r->lock, flags);
 	if (held)
@@ -520,21 +516,21 @@ int respool_racks_free(struct respool_racks *r, void *block)
 /* So many frees went by that nobody might hold anything. */
 void respool_racks_settle(struct respool_racks *r)
 {
-	struct respool_rack *rack;
 	unsigned long flags;
-	bool settle = false;
+	bool settle;
 
-	preempt_disable();
-	rack = __this_cpu_read(*r->rack);
-	if (respool_rack_trylock(rack)) {
-		raw_spin_lock_irqsave(r->lock, flags);
-		settle = look_locked(r, rack);
-		raw_spin_unlock_irqrestore(r->lock, flags);
-		respool_rack_unlock(rack);
-	}
-	preempt_enable();
+	raw_spin_lock_irqsave(r->lock, flags);
+	settle = look_locked(r, __this_cpu_read(*r->rack));
+	raw_spin_unlock_irqrestore(r->lock, flags);
 	if (settle)
 		respool_racks_drain(r);
+}
+
+/* The last block may have been freed meanwhile, by an interrupt that could not wait. */
+void respool_racks_release(struct respool_racks *r)
+{
+	release_racks(r, nr_cpu_ids);
+	respool_racks_settle(r);
 }
 
 static unsigned int drain_magazine(struct respool_racks *r, struct respool_rack *rack,

@@ -590,9 +590,11 @@ static int expected_of(struct freelist_twin *t, const void *ptr)
 
 		return is_header ? -EINVAL : -EALREADY;
 	}
-	if (t->cell[cell] < CELL_OUTSIDE && t->object[t->cell[cell]].cached)
-		return ptr == respool_header_of(freelist_twin_payload(t, t->cell[cell])) ?
-		       -EINVAL : -EALREADY;
+	if (t->cell[cell] < CELL_OUTSIDE && t->object[t->cell[cell]].cached) {
+		const void *block = freelist_twin_payload(t, t->cell[cell]);
+
+		return ptr == respool_header_of(block) ? -EINVAL : -EALREADY;
+	}
 	return t->cell[cell] == freelist_twin_cell(t, ptr) && !((uintptr_t)ptr % CELL_BYTES) ?
 	       0 : -EINVAL;
 }
@@ -969,6 +971,7 @@ static void put_block(struct episode *e, u32 cell)
 	if (refused_for_damage(e, err))
 		return;
 	expect_equal("put", err, 0);
+	expect_equal("is_cached", respool_block_is_cached(&e->now.core, ptr), false);
 	freelist_twin_give(t, cell);
 	expect_empty(e, empty, run);
 }

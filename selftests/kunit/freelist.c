@@ -212,6 +212,181 @@ static void bad_frees_are_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, respool_freelist_free(test->priv, &outside[1], &empty), -EFAULT);
 }
 
+/* Blocks for a magazine: taken in batches, given out and ended one by one, put back. */
+
+#define BATCH_BYTES	208
+#define BATCH		4
+
+/* A batch from one free block, which it begins. */
+static void take_batch(struct kunit *test, void *block[BATCH])
+{
+	KUNIT_ASSERT_EQ(test, respool_freelist_take(test->priv, BATCH_BYTES, BATCH, block), BATCH);
+}
+
+static void put(struct kunit *test, void *ptr)
+{
+	struct respool_run *empty;
+
+	KUNIT_EXPECT_EQ(test, respool_freelist_put(test->priv, ptr, &empty), 0);
+}
+
+static void end_life(struct kunit *test, void *ptr)
+{
+	KUNIT_ASSERT_TRUE(test, respool_block_end(ptr, respool_block_live_tag(test->priv, ptr)));
+}
+
+static void take_cuts_a_large_block_into_neighbours(struct kunit *test)
+{
+	struct respool_freelist *f = test->priv;
+	void *block[BATCH];
+	int i;
+
+	take_batch(test, block);
+	for (i = 0; i < BATCH; i++) {
+		KUNIT_EXPECT_PTR_EQ(test, block[i], block[0] + i * BATCH_BYTES);
+		KUNIT_EXPECT_EQ(test, respool_block_bytes(block[i]), BATCH_BYTES);
+		KUNIT_EXPECT_TRUE(test, respool_block_is_cached(f, block[i]));
+	}
+	KUNIT_EXPECT_EQ(test, f->live_blocks, BATCH);
+	KUNIT_EXPECT_EQ(test, f->free_blocks, 1);
+}
+
+static void take_gives_as_many_as_there_are(struct kunit *test)
+{
+	struct respool_freelist *f = test->priv;
+	size_t half = (RUN_BYTES - RESPOOL_RUN_OVERHEAD) / 2 / RESPOOL_BLOCK_ALIGN *
+		      RESPOOL_BLOCK_ALIGN;
+	void *block[BATCH];
+
+	KUNIT_EXPECT_EQ(test, respool_freelist_take(f, half, BATCH, block), 2);
+	KUNIT_EXPECT_EQ(test, respool_freelist_take(f, half, BATCH, block), 0);
+	KUNIT_EXPECT_NULL(test, f->damage);
+}
+
+static void cached_block_is_free_to_everybody_else(struct kunit *test)
+{
+	struct respool_run *empty;
+	void *block[BATCH];
+	size_t size;
+
+	take_batch(test, block);
+	KUNIT_EXPECT_FALSE(test, respool_freelist_knows(test->priv, block[1]));
+	KUNIT_EXPECT_EQ(test, respool_freelist_free(test->priv, block[1], &empty), -EALREADY);
+	KUNIT_EXPECT_EQ(test, respool_freelist_resize(test->priv, block[1], 10), -EALREADY);
+	KUNIT_EXPECT_EQ(test, respool_freelist_usable_size(test->priv, block[1], &size), -EALREADY);
+}
+
+static void block_that_was_given_is_live(struct kunit *test)
+{
+	void *block[BATCH];
+
+	take_batch(test, block);
+	KUNIT_EXPECT_TRUE(test, respool_block_give(block[1], BATCH_BYTES));
+	KUNIT_EXPECT_EQ(test, usable(test, block[1]), BATCH_BYTES - RESPOOL_BLOCK_HEADER);
+	give(test, block[1]);
+}
+
+static void block_is_given_once_and_as_what_it_is(struct kunit *test)
+{
+	void *block[BATCH];
+
+	take_batch(test, block);
+	KUNIT_EXPECT_FALSE(test, respool_block_give(block[1], BATCH_BYTES + 32));
+	KUNIT_EXPECT_FALSE(test, respool_block_give(block[1], BATCH_BYTES - 32));
+	KUNIT_EXPECT_TRUE(test, respool_block_give(block[1], BATCH_BYTES));
+	KUNIT_EXPECT_FALSE(test, respool_block_give(block[1], BATCH_BYTES));
+}
+
+static void life_of_a_block_ends_once(struct kunit *test)
+{
+	void *ptr = take(test, 200);
+	u64 tag = respool_block_live_tag(test->priv, ptr);
+
+	KUNIT_EXPECT_TRUE(test, respool_block_end(ptr, tag));
+	KUNIT_EXPECT_FALSE(test, respool_block_end(ptr, tag));
+	KUNIT_EXPECT_EQ(test, respool_block_live_tag(test->priv, ptr), 0);
+}
+
+static void end_fails_if_a_neighbour_came_or_went(struct kunit *test)
+{
+	void *block[4];
+	u64 tag;
+
+	make_row(test, block);
+	tag = respool_block_live_tag(test->priv, block[1]);
+	give(test, block[0]);
+	KUNIT_EXPECT_FALSE(test, respool_block_end(block[1], tag));
+	end_life(test, block[1]);
+}
+
+static void put_merges_with_both_neighbours(struct kunit *test)
+{
+	struct respool_freelist *f = test->priv;
+	void *block[4];
+	int i;
+
+	make_row(test, block);
+	for (i = 0; i < 3; i++)
+		end_life(test, block[i]);
+	put(test, block[0]);
+	put(test, block[2]);
+	KUNIT_EXPECT_EQ(test, f->free_blocks, 3);
+	put(test, block[1]);
+	KUNIT_EXPECT_EQ(test, f->free_blocks, 2);
+}
+
+static void put_of_the_last_used_block_tells_the_empty_run(struct kunit *test)
+{
+	struct respool_run *empty;
+	void *block[BATCH];
+	int i;
+
+	take_batch(test, block);
+	for (i = 0; i < BATCH; i++) {
+		KUNIT_EXPECT_EQ(test, respool_freelist_put(test->priv, block[i], &empty), 0);
+		KUNIT_EXPECT_EQ(test, !!empty, i == BATCH - 1);
+	}
+}
+
+static void put_of_what_is_not_cached_is_damage(struct kunit *test)
+{
+	struct respool_freelist *f = test->priv;
+	void *ptr = take(test, 200);
+	struct respool_run *empty;
+
+	KUNIT_EXPECT_EQ(test, respool_freelist_put(f, ptr, &empty), -EUCLEAN);
+	KUNIT_EXPECT_PTR_EQ(test, f->damage, (const void *)respool_header_of(ptr));
+	KUNIT_EXPECT_EQ(test, usable(test, ptr), 200);
+}
+
+static void damage_that_a_give_does_not_see_is_seen_by_the_free(struct kunit *test)
+{
+	struct respool_freelist *f = test->priv;
+	struct respool_run *empty;
+	void *block[BATCH];
+	u64 *tag;
+
+	take_batch(test, block);
+	tag = &respool_header_of(block[1])->tag;
+	*tag ^= 1ULL << 40;
+	KUNIT_EXPECT_TRUE(test, respool_block_give(block[1], BATCH_BYTES));
+	KUNIT_EXPECT_EQ(test, respool_freelist_free(f, block[1], &empty), -EUCLEAN);
+	KUNIT_EXPECT_PTR_EQ(test, f->damage, (const void *)tag);
+	respool_freelist_salvage(f);
+	KUNIT_EXPECT_EQ(test, f->retired_runs, 1);
+}
+
+static void salvage_keeps_cached_blocks_of_sound_runs(struct kunit *test)
+{
+	void *block[BATCH];
+	int i;
+
+	take_batch(test, block);
+	respool_freelist_salvage(test->priv);
+	for (i = 0; i < BATCH; i++)
+		put(test, block[i]);
+}
+
 /* Realloc in place: by what follows the block, and whether it shrinks or grows. */
 
 static void resize_shrinks_in_place_and_gives_the_rest_back(struct kunit *test)
@@ -282,6 +457,18 @@ static struct kunit_case freelist_test_cases[] = {
 	KUNIT_CASE(alignment_is_kept),
 	KUNIT_CASE(request_that_makes_no_sense_is_refused),
 	KUNIT_CASE(bad_frees_are_refused),
+	KUNIT_CASE(take_cuts_a_large_block_into_neighbours),
+	KUNIT_CASE(take_gives_as_many_as_there_are),
+	KUNIT_CASE(cached_block_is_free_to_everybody_else),
+	KUNIT_CASE(block_that_was_given_is_live),
+	KUNIT_CASE(block_is_given_once_and_as_what_it_is),
+	KUNIT_CASE(life_of_a_block_ends_once),
+	KUNIT_CASE(end_fails_if_a_neighbour_came_or_went),
+	KUNIT_CASE(put_merges_with_both_neighbours),
+	KUNIT_CASE(put_of_the_last_used_block_tells_the_empty_run),
+	KUNIT_CASE(put_of_what_is_not_cached_is_damage),
+	KUNIT_CASE(damage_that_a_give_does_not_see_is_seen_by_the_free),
+	KUNIT_CASE(salvage_keeps_cached_blocks_of_sound_runs),
 	KUNIT_CASE(resize_shrinks_in_place_and_gives_the_rest_back),
 	KUNIT_CASE(resize_grows_into_a_free_block_behind),
 	KUNIT_CASE(resize_to_the_same_size_changes_nothing),
