@@ -69,10 +69,8 @@ static inline bool test_and_set_bit_lock(unsigned int bit, unsigned long *word)
 	return was;
 }
 
-static inline void __clear_bit_unlock(unsigned int bit, unsigned long *word)
-{
-	*word &= ~BIT(bit);
-}
+/* Nobody else to see it. */
+#define smp_store_release(p, v)	(*(p) = (v))
 
 struct respool;
 
