@@ -20,7 +20,7 @@
 #define CHECKED		RESPOOL_TEST_CHECK
 
 /* Indexes into refusals[], by enum respool_refusal. */
-enum { DOUBLE_FREE, INTERIOR, FOREIGN = 3, WRONG_SLAB, CORRUPT = 9, BAD_FLAGS };
+enum { DOUBLE_FREE, INTERIOR, FOREIGN = 3, WRONG_SLAB, CORRUPT = 9, BAD_FLAGS = 12 };
 
 static unsigned int cpus_online(void)
 {

@@ -606,25 +606,26 @@ static void put_back_row(struct episode *e, unsigned long page, unsigned long nr
 	compare_block_pages(e, page, nr_pages);
 }
 
-/* Go on from @page to a row of reserved ones before @end; its length, 0 if there is none. */
-static unsigned long next_reserved(const struct buddy_twin *t, unsigned long *page,
-				   unsigned long end)
+/* Go on from @page to a row of one kind before @end; its length, 0 if there is none. */
+static unsigned long next_row(const struct buddy_twin *t, enum respool_page_kind kind,
+			      unsigned long *page, unsigned long end)
 {
 	unsigned long i;
 
-	while (*page < end && buddy_twin_kind(t, *page) != RESPOOL_PAGE_RESERVED)
+	while (*page < end && buddy_twin_kind(t, *page) != kind)
 		++*page;
-	for (i = *page; i < end && buddy_twin_kind(t, i) == RESPOOL_PAGE_RESERVED; i++)
+	for (i = *page; i < end && buddy_twin_kind(t, i) == kind; i++)
 		;
 	return i - *page;
 }
 
 static void put_back(struct episode *e)
 {
+	enum respool_page_kind kind = chance(e->c, 90) ? RESPOOL_PAGE_RESERVED : RESPOOL_PAGE_BAD;
 	unsigned long nr_pages, page = choose_row(e, &nr_pages), row;
 
 	if (page < e->twin.nr_pages && chance(e->c, 80)) {
-		row = next_reserved(&e->twin, &page, min(page + 512, e->twin.nr_pages));
+		row = next_row(&e->twin, kind, &page, min(page + 512, e->twin.nr_pages));
 		nr_pages = min(nr_pages, row);
 	}
 	put_back_row(e, page, nr_pages);
@@ -788,7 +789,7 @@ static void drain(struct episode *e)
 	for (order = 0; order < MAGAZINES; order++)
 		while (e->magazine[order].nr)
 			free_batch(e, order, e->magazine[order].nr);
-	while ((nr_pages = next_reserved(&e->twin, &page, e->twin.nr_pages)))
+	while ((nr_pages = next_row(&e->twin, RESPOOL_PAGE_RESERVED, &page, e->twin.nr_pages)))
 		put_back_row(e, page, nr_pages);
 	compare_counts(e);
 	compare_all(e);
