@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# Hold what scripts/bench measured against the goals of the page layer.
+# Hold what scripts/bench measured against the goals of both layers.
 #
 # A cell is instructions / nanoseconds; of several orders it is the range. The
 # ratio is respool's cost to the best peer's, at the worst order; below 1 it is
@@ -26,7 +26,7 @@ function range(a, method, pattern, args, field,    n, i, arg, x) {
 	}
 }
 
-# respool's cost to that of the best peer, at the arg where that is worst.
+# Our cost to that of the best peer, at the arg where that is worst.
 function worst_ratio(method, pattern, args, field,    n, i, p, arg, x, best, worst) {
 	n = split(args, arg)
 	worst = ""
@@ -37,7 +37,7 @@ function worst_ratio(method, pattern, args, field,    n, i, p, arg, x, best, wor
 			if (x != "" && x != "-" && (best == "" || x + 0 < best))
 				best = x + 0
 		}
-		x = get(field, method, "main", "respool", pattern, arg[i])
+		x = get(field, method, "main", ours, pattern, arg[i])
 		if (x == "" || best == "" || best == 0)
 			continue
 		if (worst == "" || x / best > worst)
@@ -72,20 +72,20 @@ function verdict(reached) {
 # Without a goal in nanoseconds only instructions are looked at: a process of
 # this machine may be held up anywhere.
 function row(name, pattern, args, field, in_goal, ns_goal,    goal, ratio, reached) {
-	range("respool", "icount", pattern, args, field)
-	reached = low["respool"] != "" && high["respool"] <= in_goal
+	range(ours, "icount", pattern, args, field)
+	reached = low[ours] != "" && high[ours] <= in_goal
 	goal = in_goal
 	ratio = sprintf("%.2f", worst_ratio("icount", pattern, args, field))
 	if (ns_goal) {
-		range("respool", "uml", pattern, args, field)
-		reached = reached && low["respool"] != "" && high["respool"] <= ns_goal
+		range(ours, "uml", pattern, args, field)
+		reached = reached && low[ours] != "" && high[ours] <= ns_goal
 		goal = goal " / " ns_goal
 		ratio = ratio sprintf(" / %.2f", worst_ratio("uml", pattern, args, field))
 	}
-	line(name, cell("alloc_pages", pattern, args, field, ns_goal),
-	     cell("gen_pool-first", pattern, args, field, ns_goal),
-	     cell("gpu_buddy", pattern, args, field, ns_goal),
-	     cell("respool", pattern, args, field, ns_goal), goal, ratio, verdict(reached))
+	line(name, cell(shown[1], pattern, args, field, ns_goal),
+	     cell(shown[2], pattern, args, field, ns_goal),
+	     cell(shown[3], pattern, args, field, ns_goal),
+	     cell(ours, pattern, args, field, ns_goal), goal, ratio, verdict(reached))
 }
 
 function line(name, a, b, c, d, goal, ratio, reached) {
@@ -122,9 +122,15 @@ function size_row(name, pattern, arg,    n, i, pool, x, least, most, cells) {
 		verdict(most <= 1.15 * least)
 }
 
+# The peers that the ratio is to, those of them that have a column, and what we measure.
+function compare(peers, columns, us) {
+	nr_peers = split(peers, peer)
+	split(columns, shown)
+	ours = us
+}
+
 BEGIN {
 	ALLOC = 9; FREE = 10; PAIR = 11; ALLOC_MAX = 15; FREE_MAX = 19; FREE_REGIONS = 21
-	nr_peers = split("alloc_pages gen_pool-first gen_pool-best gpu_buddy", peer)
 }
 
 # With init_on_alloc=0 only.
@@ -136,6 +142,8 @@ $2 == 0 && $5 != "allocator" {
 
 END {
 	print "An allocation and a free, instructions / ns"
+	compare("alloc_pages gen_pool-first gen_pool-best gpu_buddy",
+		"alloc_pages gen_pool-first gpu_buddy", "respool")
 	line("", "alloc_pages", "genalloc", "gpu_buddy", "respool", "goal", "ratio", "reached")
 	row("repeat, order 0", "repeat", "0", PAIR, 110, 22)
 	row("repeat, order 3", "repeat", "3", PAIR, 110, 22)
@@ -148,6 +156,23 @@ END {
 	row("aged 90 %, worst single allocation", "aged-90", "-", ALLOC_MAX, 1500)
 	row("aged 90 %, worst single free", "aged-90", "-", FREE_MAX, 1500)
 	frag_row()
+	print ""
+	compare("kmalloc dma_pool gen_pool-bytes", "kmalloc dma_pool gen_pool-bytes",
+		"respool_alloc")
+	line("", "kmalloc", "dma_pool", "genalloc", "respool_alloc", "goal", "ratio", "reached")
+	row("repeat, 16-4096 bytes", "repeat", "16 32 64 128 256 512 1024 2048 4096", PAIR, 95, 20)
+	row("bulk, random free, 64 bytes", "bulk-random", "64", PAIR, 150, 35)
+	row("bulk, random free, 1024 bytes", "bulk-random", "1024", PAIR, 180, 45)
+	row("mixed sizes 16-4096", "mixed", "-", PAIR, 235, 70)
+	row("mixed, aged, mean", "aged-90", "-", PAIR, 210, 85)
+	row("mixed, aged, worst allocation", "aged-90", "-", ALLOC_MAX, 2000)
+	row("mixed, aged, worst free", "aged-90", "-", FREE_MAX, 2000)
+	print ""
+	compare("kmem_cache dma_pool", "kmalloc dma_pool kmem_cache", "respool_cache")
+	line("", "kmalloc", "dma_pool", "kmem_cache", "respool_cache", "goal", "ratio", "reached")
+	row("repeat, 64 bytes", "repeat", "64", PAIR, 95, 20)
+	row("bulk, random free, 64 bytes", "bulk-random", "64", PAIR, 150, 35)
+	row("bulk, random free, 1024 bytes", "bulk-random", "1024", PAIR, 180, 45)
 	print ""
 	line("respool's instructions in a pool of", "64 MiB", "4 GiB", "1 TiB", "spread", "goal", "",
 	     "reached")
