@@ -298,6 +298,9 @@ void freelist_twin_move_end(struct freelist_twin *t, struct twin_run *run, u32 c
 
 	if (t->top_end == was - 1)
 		t->top_end = end - 1;
+	/* The rover does not stand at a cell that goes, but at the gap that becomes shorter. */
+	if (t->rover >= end - 1 && t->rover < was)
+		t->rover = freelist_twin_gap_start(t, end - 2);
 	set_cells(t, was - 1, max(was, end), CELL_FREE);
 	set_cells(t, min(was, end), max(was, end), CELL_OUTSIDE);
 	if (end > was)
