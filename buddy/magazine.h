@@ -121,9 +121,9 @@ static inline bool respool_cpu_push(struct respool_cpu *cpu, struct respool_maga
 static __always_inline unsigned long respool_magazine_pop(struct respool_magazines *m,
 							  unsigned int order, unsigned int tag)
 {
-	unsigned long page = RESPOOL_NO_PAGE;
 	struct respool_magazine *magazine;
 	struct respool_cpu *cpu;
+	unsigned long page;
 
 	if (order >= RESPOOL_MAGAZINES)
 		return RESPOOL_NO_PAGE;
@@ -131,12 +131,16 @@ static __always_inline unsigned long respool_magazine_pop(struct respool_magazin
 	cpu = this_cpu_ptr(m->cpu);
 	if (respool_cpu_trylock(cpu)) {
 		magazine = respool_cpu_magazine(cpu, order);
-		if (likely(magazine->nr))
+		if (likely(magazine->nr)) {
 			page = respool_cpu_pop(m, cpu, magazine, order, tag);
+			respool_cpu_unlock(cpu);
+			preempt_enable();
+			return page;
+		}
 		respool_cpu_unlock(cpu);
 	}
 	preempt_enable();
-	return page;
+	return RESPOOL_NO_PAGE;
 }
 
 /* Whether @state is the first byte of a block of @order that a magazine takes. */
@@ -159,7 +163,6 @@ static __always_inline bool respool_magazine_push(struct respool_magazines *m, u
 	u8 *byte = m->state + page, state = READ_ONCE(*byte);
 	struct respool_magazine *magazine;
 	struct respool_cpu *cpu;
-	bool done = false;
 
 	if (any)
 		order = state & RESPOOL_STATE_PAGE ? 0 : state;
@@ -169,12 +172,16 @@ static __always_inline bool respool_magazine_push(struct respool_magazines *m, u
 	cpu = this_cpu_ptr(m->cpu);
 	if (respool_cpu_trylock(cpu)) {
 		magazine = respool_cpu_magazine(cpu, order);
-		if (likely(magazine->nr < m->high[order]))
-			done = respool_cpu_push(cpu, magazine, page, byte, state, order);
+		if (likely(magazine->nr < m->high[order]) &&
+		    likely(respool_cpu_push(cpu, magazine, page, byte, state, order))) {
+			respool_cpu_unlock(cpu);
+			preempt_enable();
+			return true;
+		}
 		respool_cpu_unlock(cpu);
 	}
 	preempt_enable();
-	return done;
+	return false;
 }
 
 unsigned long respool_magazine_refill(struct respool_magazines *m, unsigned int order,

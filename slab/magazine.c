@@ -32,11 +32,10 @@
 
 /*
  * A CPU whose magazines keep more than this part of what the slab holds gives
- * back before that grows: so many blocks at a time, and so many times.
+ * so many blocks back before that grows.
  */
-#define CACHED_SHARE	1024
+#define CACHED_SHARE	128
 #define SHRINK		8
-#define SHRINK_TRIES	4
 
 /* Frees into a rack before somebody looks, at most. */
 #define MAX_FREES	64
@@ -369,9 +368,8 @@ static int alloc_locked(struct respool_racks *r, struct respool_rack *rack, size
 			size_t align, void **block)
 {
 	int error = respool_freelist_alloc(r->freelist, size, align, block);
-	unsigned int tries = rack ? SHRINK_TRIES : 0;
 
-	while (error == -ENOMEM && tries-- && shrink_locked(r, rack))
+	if (error == -ENOMEM && rack && shrink_locked(r, rack))
 		error = respool_freelist_alloc(r->freelist, size, align, block);
 	if (error == -ENOMEM)
 		error = grow_locked(r, size, align, block);
