@@ -193,6 +193,12 @@ struct dentry *respool_debugfs_slabs(const struct respool *pool)
 	return respool_pool_of(pool)->debugfs_slabs;
 }
 
+/* Where its caches are. */
+struct dentry *respool_debugfs_caches(const struct respool *pool)
+{
+	return respool_pool_of(pool)->debugfs_caches;
+}
+
 void respool_debugfs_add_pool(struct respool_pool *pool)
 {
 	struct dentry *dir = debugfs_create_dir(pool->spec.name, root);
@@ -203,6 +209,7 @@ void respool_debugfs_add_pool(struct respool_pool *pool)
 	debugfs_create_file("owners", 0444, dir, pool, &owners_fops);
 	debugfs_create_file("validate", 0400, dir, pool, &validate_fops);
 	pool->debugfs_slabs = debugfs_create_dir("slabs", dir);
+	pool->debugfs_caches = debugfs_create_dir("caches", dir);
 }
 
 void respool_debugfs_init(void)

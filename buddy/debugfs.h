@@ -16,6 +16,7 @@ void respool_debugfs_init(void);
 void respool_debugfs_exit(void);
 void respool_debugfs_add_pool(struct respool_pool *pool);
 struct dentry *respool_debugfs_slabs(const struct respool *pool);
+struct dentry *respool_debugfs_caches(const struct respool *pool);
 
 void respool_debugfs_refusals(struct seq_file *m, const u64 *refusals);
 

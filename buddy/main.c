@@ -15,6 +15,7 @@
 
 #include "buddy/debugfs.h"
 #include "buddy/pool.h"
+#include "slab/cache.h"
 #include "slab/slab.h"
 
 static char *pools = "main:64M";
@@ -244,6 +245,7 @@ static int create_pools(void)
 static int cpu_dead(unsigned int cpu)
 {
 	respool_slabs_drain_cpu(cpu);
+	respool_caches_drain_cpu(cpu);
 	respool_pools_drain_cpu(cpu);
 	return 0;
 }

@@ -19,7 +19,7 @@
 
 struct dentry;
 
-/* An owner's name: "slab:" and a slab's name fit. */
+/* An owner's name: "slab:" or "cache:" and a name fit. */
 #define RESPOOL_OWNER_LEN	48
 
 /**
@@ -42,6 +42,8 @@ struct respool_account {
  * Locks, in the order they are taken:
  *   accounts_lock (account.c)	mutex: which handles exist
  *   slab->lock (slab/slab.c)
+ *   cache->cpus (slab/cachecpu.h)	a bit for each CPU, only tried on hot paths
+ *   cache->lock (slab/cache.c)
  *   magazines (magazine.c)	a bit for each CPU, only tried on hot paths
  *   pool->lock			raw, interrupts off: everything marked L
  *
@@ -60,6 +62,7 @@ struct respool_pool {
 	struct respool_backing backing;		/* I */
 	void *metadata;				/* I: the core's */
 	struct dentry *debugfs_slabs;		/* I */
+	struct dentry *debugfs_caches;		/* I */
 	struct respool_magazines magazines;	/* its own locks */
 
 	raw_spinlock_t lock ____cacheline_aligned_in_smp;

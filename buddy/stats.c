@@ -30,6 +30,7 @@ const char *const respool_refusal_names[RESPOOL_NR_REFUSALS] = {
 	[RESPOOL_BAD_ALIGN]	= "bad_align",
 	[RESPOOL_OVERFLOW]	= "overflow",
 	[RESPOOL_CORRUPT]	= "corrupt",
+	[RESPOOL_BAD_FLAGS]	= "bad_flags",
 };
 
 /* Which mistake the errno of a refused free names; see linux/respool.h. */

@@ -41,6 +41,9 @@ FIXTURE_VARIANT(structure)
 		struct respool_test_misuse misuse;
 		struct respool_test_many many;
 		struct respool_test_churn churn;
+		struct respool_test_cache cache;
+		struct respool_test_cache_destroy cache_destroy;
+		struct respool_test_cache_stats cache_stats;
 	} arg;
 };
 
@@ -71,6 +74,11 @@ STRUCTURE(drain, DRAIN, respool_test_drain);
 STRUCTURE(many, MANY, respool_test_many,
 	  .arg.many = { .call = RESPOOL_TEST_ALLOC_BULK, .handle = 1, .nr = 1 });
 STRUCTURE(churn, CHURN, respool_test_churn, .arg.churn = { .ms = 1, .period_us = 1000 });
+STRUCTURE(cache, CACHE_CREATE, respool_test_cache,
+	  .arg.cache = { .name = "second", .size = 64, .flags = RESPOOL_TEST_CACHE_FLAGS });
+STRUCTURE(cache_destroy, CACHE_DESTROY, respool_test_cache_destroy,
+	  .arg.cache_destroy.cache = 0);
+STRUCTURE(cache_stats, CACHE_STATS, respool_test_cache_stats, .arg.cache_stats.cache = 0);
 
 FIXTURE_SETUP(structure)
 {
@@ -84,6 +92,7 @@ FIXTURE_SETUP(structure)
 	self->fd = client_open("main", 2);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, client_slab(self->fd, "first"));
+	ASSERT_EQ(0, client_cache(self->fd, "first", 64, 0, 0));
 	ASSERT_EQ(0, run(self->fd, OP(ALLOC_PAGES), NULL));
 }
 
@@ -195,7 +204,7 @@ TEST_F(abi, unknown_numbers_and_types_are_no_ioctls)
 	struct respool_test_op op = OP(ALLOC_PAGES);
 	unsigned int nr;
 
-	for (nr = _IOC_NR(RESPOOL_TEST_IOC_CHURN) + 1; nr < 256; nr++)
+	for (nr = _IOC_NR(RESPOOL_TEST_IOC_CACHE_STATS) + 1; nr < 256; nr++)
 		EXPECT_EQ(-ENOTTY, client_ioctl(self->fd, IOC(nr, sizeof(op)), &op));
 	EXPECT_EQ(-ENOTTY, client_ioctl(self->fd, _IOWR(0xBD, 3, op), &op));
 	EXPECT_EQ(-ENOTTY, client_ioctl(self->fd, 0, &op));
@@ -210,6 +219,8 @@ TEST_F(abi, reserved_fields_must_be_zero)
 	struct respool_test_misuse misuse = { .mistake = RESPOOL_TEST_OUTSIDE, .__reserved = 1 };
 	struct respool_test_drain drain = { .__reserved = 1 };
 	struct respool_test_many many = { .nr = 1, .size = 1, .__reserved = 1 };
+	struct respool_test_churn churn = { .period_us = 1000, .__reserved = 1 };
+	struct respool_test_cache_stats cache_stats = { .__reserved = 1 };
 	int fd = open_device();
 
 	ASSERT_LE(0, fd);
@@ -220,6 +231,8 @@ TEST_F(abi, reserved_fields_must_be_zero)
 	EXPECT_EQ(-EINVAL, client_ioctl(self->fd, RESPOOL_TEST_IOC_MISUSE, &misuse));
 	EXPECT_EQ(-EINVAL, client_ioctl(self->fd, RESPOOL_TEST_IOC_DRAIN, &drain));
 	EXPECT_EQ(-EINVAL, client_ioctl(self->fd, RESPOOL_TEST_IOC_MANY, &many));
+	EXPECT_EQ(-EINVAL, client_ioctl(self->fd, RESPOOL_TEST_IOC_CHURN, &churn));
+	EXPECT_EQ(-EINVAL, client_ioctl(self->fd, RESPOOL_TEST_IOC_CACHE_STATS, &cache_stats));
 	close(fd);
 }
 
@@ -280,6 +293,54 @@ TEST_F(abi, calls_on_many_blocks_take_all_of_them_or_none)
 	EXPECT_EQ(0, run(self->fd, OP(FREE, .handle = 1), NULL));
 }
 
+TEST_F(abi, caches_and_their_objects_are_told_from_all_else)
+{
+	struct respool_test_cache create = { .name = "bad", .size = 64 };
+	struct respool_test_cache_stats stats = { .cache = 1 };
+	struct respool_test_cache_destroy destroy = { .cache = 1 };
+	struct respool_test_many many = { .nr = 1 };
+	char why[120];
+	unsigned int i;
+
+	create.flags = RESPOOL_TEST_CACHE_FLAGS + 1;
+	EXPECT_EQ(-EINVAL, client_ioctl(self->fd, RESPOOL_TEST_IOC_CACHE_CREATE, &create));
+	EXPECT_EQ(-EINVAL, client_cache(self->fd, "bad", 7, 0, RESPOOL_TEST_CACHE_MARKED));
+	ASSERT_EQ(0, client_cache(self->fd, "cache", 64, 0, 0));
+	EXPECT_EQ(-ENOENT, client_ioctl(self->fd, RESPOOL_TEST_IOC_CACHE_STATS, &stats));
+	EXPECT_EQ(-ENOENT, client_ioctl(self->fd, RESPOOL_TEST_IOC_CACHE_DESTROY, &destroy));
+	EXPECT_EQ(-ENOENT, client_validate(self->fd, RESPOOL_TEST_CACHE(1), why));
+	EXPECT_EQ(-ENOENT, run(self->fd, OP(ALLOC_OBJECT, .slab = 1), NULL));
+	EXPECT_EQ(-ENOENT, run(self->fd, OP(SHRINK, .slab = ~0U), NULL));
+	EXPECT_EQ(-EINVAL, run(self->fd, OP(ALLOC_OBJECT, .size = 64), NULL));
+
+	ASSERT_EQ(0, run(self->fd, OP(ALLOC_OBJECT, .handle = 0), NULL));
+	ASSERT_EQ(0, run(self->fd, OP(ALLOC_PAGES, .handle = 1), NULL));
+	EXPECT_EQ(-EINVAL, run(self->fd, OP(REALLOC, .size = 8), NULL));
+	EXPECT_EQ(-EINVAL, run(self->fd, OP(TRANSLATE), NULL));
+	EXPECT_EQ(-EINVAL, run(self->fd, OP(FREE_CLEARED), NULL));
+	EXPECT_EQ(-EINVAL, run(self->fd, OP(MARKED, .handle = 1), NULL));
+	EXPECT_EQ(-EINVAL, run(self->fd, OP(DAMAGE, .handle = 1), NULL));
+	EXPECT_EQ(-EINVAL, run(self->fd, OP(DAMAGE, .first = 4096), NULL));
+	EXPECT_EQ(-EINVAL, run(self->fd, OP(DAMAGE, .size = 256), NULL));
+	many.call = RESPOOL_TEST_ALLOC_OBJECTS;
+	many.handle = 2;
+	many.size = 1;
+	EXPECT_EQ(-ENOENT, client_ioctl(self->fd, RESPOOL_TEST_IOC_MANY, &many));
+	many.call = RESPOOL_TEST_FREE_OBJECTS;
+	many.handle = 1;
+	many.size = 0;
+	EXPECT_EQ(-EINVAL, client_ioctl(self->fd, RESPOOL_TEST_IOC_MANY, &many));
+	many.call = RESPOOL_TEST_FREE_BULK;
+	many.handle = 0;
+	EXPECT_EQ(-EINVAL, client_ioctl(self->fd, RESPOOL_TEST_IOC_MANY, &many));
+	EXPECT_EQ(0, run(self->fd, OP(FREE, .handle = 0), NULL));
+	EXPECT_EQ(0, run(self->fd, OP(FREE, .handle = 1), NULL));
+
+	for (i = 1; i < RESPOOL_TEST_MAX_CACHES; i++)
+		EXPECT_EQ(i, client_cache(self->fd, (char[]){ 'a' + i, '\0' }, 64, 0, 0));
+	EXPECT_EQ(-ENOMEM, client_cache(self->fd, "more", 64, 0, 0));
+}
+
 TEST_F(abi, churn_has_limits)
 {
 	struct respool_test_churn bad[] = {
@@ -287,11 +348,20 @@ TEST_F(abi, churn_has_limits)
 		{ .period_us = 1000, .ms = 60001 },
 		{ .period_us = 1000, .max_order = 11 },
 		{ .period_us = 1000, .flags = RESPOOL_TEST_CHURN_FLAGS + 1 },
+		{ .period_us = 1000, .cache = 1 },
+		{ .period_us = 1000, .flags = RESPOOL_TEST_CHURN_OBJECTS, .max_order = 1 },
+		{ .period_us = 1000, .flags = RESPOOL_TEST_CHURN_OBJECTS },
+	};
+	struct respool_test_churn unknown = {
+		.period_us = 1000, .flags = RESPOOL_TEST_CHURN_OBJECTS, .cache = 1,
 	};
 	unsigned int i;
 
+	/* Not of a multiple of 8 bytes. */
+	ASSERT_EQ(0, client_cache(self->fd, "odd", 100, 0, 0));
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
 		EXPECT_EQ(-EINVAL, client_ioctl(self->fd, RESPOOL_TEST_IOC_CHURN, &bad[i]));
+	EXPECT_EQ(-ENOENT, client_ioctl(self->fd, RESPOOL_TEST_IOC_CHURN, &unknown));
 }
 
 TEST_F(abi, handles_are_told_apart)

@@ -14,7 +14,7 @@
 
 const char *const client_refusal_names[RESPOOL_TEST_NR_REFUSALS] = {
 	"double_free", "interior", "wrong_order", "foreign", "wrong_slab",
-	"zero_size", "too_large", "bad_align", "overflow", "corrupt",
+	"zero_size", "too_large", "bad_align", "overflow", "corrupt", "bad_flags",
 };
 
 static int module_path(const char *module, char path[PATH_MAX])
@@ -119,6 +119,14 @@ int client_slab_with(int fd, const char *name, __u32 fit, __u32 flags)
 int client_slab(int fd, const char *name)
 {
 	return client_slab_with(fd, name, 0, 0);
+}
+
+int client_cache(int fd, const char *name, __u64 size, __u64 align, __u32 flags)
+{
+	struct respool_test_cache arg = { .size = size, .align = align, .flags = flags };
+
+	snprintf(arg.name, sizeof(arg.name), "%s", name);
+	return client_ioctl(fd, RESPOOL_TEST_IOC_CACHE_CREATE, &arg) ?: (int)arg.cache;
 }
 
 int client_validate(int fd, unsigned int target, char why[120])

@@ -33,6 +33,7 @@ int client_use_pools(const char *pools);
 int client_open(const char *pool, unsigned int nr_handles);
 int client_slab(int fd, const char *name);
 int client_slab_with(int fd, const char *name, __u32 fit, __u32 flags);
+int client_cache(int fd, const char *name, __u64 size, __u64 align, __u32 flags);
 int client_ioctl(int fd, unsigned long cmd, void *arg);
 int client_validate(int fd, unsigned int target, char why[120]);
 int run(int fd, struct respool_test_op op, __u64 *value);

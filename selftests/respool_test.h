@@ -6,13 +6,15 @@
  * not an interface for applications and may change with the tests.
  *
  * Terms. An open file has at most one pool, chosen once by OPEN, and up to
- * RESPOOL_TEST_MAX_SLABS slabs on it. A *handle* names a block: an index the
- * caller picks into a table whose length was given to OPEN. Closing the file
- * frees every block, destroys the slabs and puts the pool; what the file said
+ * RESPOOL_TEST_MAX_SLABS slabs and RESPOOL_TEST_MAX_CACHES caches on it. A
+ * *handle* names a block, or an object of a cache: an index the caller picks
+ * into a table whose length was given to OPEN. Closing the file frees every
+ * block, destroys the slabs and caches and puts the pool; what the file said
  * of the pool as a whole (RESERVE, RETIRE, SET_WATERMARK) outlasts it.
  *
- * Threads. Calls on one file run in parallel; only OPEN and SLAB_CREATE are
- * serialised. Two calls on one handle at one time: the second gets -EBUSY.
+ * Threads. Calls on one file run in parallel; only OPEN, SLAB_CREATE and
+ * CACHE_CREATE are serialised, and CACHE_DESTROY waits until it is alone. Two
+ * calls on one handle at one time: the second gets -EBUSY.
  *
  * Errors. An ioctl returns 0 or -1 with errno:
  *
@@ -21,8 +23,8 @@
  *            reserved field that is not zero; a value out of its range
  *   E2BIG    bytes beyond the structure this driver knows are not zero
  *   EFAULT   bad pointer
- *   ENOENT   no such pool, slab or block, or no pool opened yet
- *   EEXIST   handle in use, pool opened already, or slab name taken
+ *   ENOENT   no such pool, slab, cache or block, or no pool opened yet
+ *   EEXIST   handle in use, pool opened already, or name of a slab or cache taken
  *   EBUSY    handle in use by another call just now
  *   ENOMEM   the allocator had nothing to give, or the driver no memory
  *   ENXIO    there is no memory behind this pool to look at or to cut up
@@ -41,8 +43,9 @@
 #define RESPOOL_TEST_NAME_LEN		32	/* terminating zero included */
 #define RESPOOL_TEST_MAX_HANDLES	0x400000
 #define RESPOOL_TEST_MAX_SLABS		4
+#define RESPOOL_TEST_MAX_CACHES		4
 #define RESPOOL_TEST_NR_ORDERS		33
-#define RESPOOL_TEST_NR_REFUSALS	10	/* enum respool_refusal */
+#define RESPOOL_TEST_NR_REFUSALS	11	/* enum respool_refusal */
 
 /**
  * struct respool_test_info - INFO: what a pool is.
@@ -99,6 +102,37 @@ struct respool_test_slab {
 	__u32 __reserved;
 };
 
+/* Flags of a cache: its constructor leaves a mark in each object. */
+#define RESPOOL_TEST_CACHE_MARKED	0x1
+#define RESPOOL_TEST_CACHE_FLAGS	0x1
+
+/**
+ * struct respool_test_cache - CACHE_CREATE: objects of one size on this file's pool.
+ * @name: in: name of the cache
+ * @size: in: bytes of an object; 8 at least if it is to be marked
+ * @align: in: alignment
+ * @flags: in: RESPOOL_TEST_CACHE_MARKED
+ * @cache: out: its number, 0..RESPOOL_TEST_MAX_CACHES - 1
+ */
+struct respool_test_cache {
+	char name[RESPOOL_TEST_NAME_LEN];
+	__u64 size;
+	__u64 align;
+	__u32 flags;
+	__u32 cache;
+};
+
+/**
+ * struct respool_test_cache_destroy - CACHE_DESTROY: whatever is live in it.
+ * @cache: in: number of the cache
+ * @runs: out: runs that had live objects; the handle of one object of each
+ *	names the run from then on, those of the others are free
+ */
+struct respool_test_cache_destroy {
+	__u32 cache;
+	__u32 runs;
+};
+
 /**
  * enum respool_test_opcode - What one operation does.
  * @RESPOOL_TEST_ALLOC_PAGES: respool_alloc_pages() of order @size
@@ -130,6 +164,11 @@ struct respool_test_slab {
  * @RESPOOL_TEST_RELEASE: respool_release_range(), likewise
  * @RESPOOL_TEST_RETIRE: respool_retire_page() of the one at @first
  * @RESPOOL_TEST_SET_WATERMARK: respool_set_watermark() to @size pages
+ * @RESPOOL_TEST_ALLOC_OBJECT: respool_cache_alloc() from the cache @slab
+ * @RESPOOL_TEST_MARKED: look for the constructor's mark at the start of the object
+ * @RESPOOL_TEST_DAMAGE: exclusive-or the byte @first bytes from the start of the
+ *	object's run with @size
+ * @RESPOOL_TEST_SHRINK: respool_cache_shrink() of the cache @slab
  * @RESPOOL_TEST_NR_OPS: number of operations
  *
  * Each that makes or moves a block sets @value to its physical address. EBADMSG
@@ -137,6 +176,7 @@ struct respool_test_slab {
  *
  * FREE_CLEARED of a block that is not zero and FREE_RACE are mistakes that
  * respool cannot refuse: they are only safe while nothing else uses the pool.
+ * DAMAGE may cost its cache any of its objects.
  */
 enum respool_test_opcode {
 	RESPOOL_TEST_ALLOC_PAGES,
@@ -160,6 +200,10 @@ enum respool_test_opcode {
 	RESPOOL_TEST_RELEASE,
 	RESPOOL_TEST_RETIRE,
 	RESPOOL_TEST_SET_WATERMARK,
+	RESPOOL_TEST_ALLOC_OBJECT,
+	RESPOOL_TEST_MARKED,
+	RESPOOL_TEST_DAMAGE,
+	RESPOOL_TEST_SHRINK,
 	RESPOOL_TEST_NR_OPS,
 };
 
@@ -187,10 +231,11 @@ enum respool_test_opcode {
  * @op: in: &enum respool_test_opcode
  * @flags: in: RESPOOL_TEST_ZERO, _CHECK, ...
  * @handle: in: names the block
- * @slab: in: for ALLOC and ALLOC_ALIGNED; zero otherwise
+ * @slab: in: for ALLOC and ALLOC_ALIGNED, ALLOC_OBJECT and SHRINK; zero otherwise
  * @size: in: bytes, pages or order
  * @align: in: for ALLOC_ALIGNED and requests, or milliseconds; zero otherwise
- * @first: in: for requests and ranges, a physical address; zero otherwise
+ * @first: in: for requests and ranges, a physical address; for DAMAGE; zero
+ *	otherwise
  * @last: in: for requests, likewise, inclusive; zero otherwise
  * @seed: in: pattern to fill or verify
  * @value: out: see &enum respool_test_opcode
@@ -292,12 +337,44 @@ struct respool_test_slab_stats {
 	__u64 refusals[RESPOOL_TEST_NR_REFUSALS];
 };
 
-/* Target of VALIDATE that is the pool, not one of the slabs. */
+/*
+ * CACHE_STATS: in: @cache; out: struct respool_cache_stats of that cache, and
+ * @constructed: how many objects the constructors of all caches of the driver
+ * have seen since it was loaded, @constructed_irqs_off of them with interrupts off.
+ */
+struct respool_test_cache_stats {
+	__u32 cache;
+	__u32 __reserved;
+	__u64 size;
+	__u64 object_bytes;
+	__u64 run_pages;
+	__u64 run_objects;
+	__u64 held_pages;
+	__u64 runs;
+	__u64 empty_runs;
+	__u64 damaged_runs;
+	__u64 live_objects;
+	__u64 free_objects;
+	__u64 cached_objects;
+	__u64 overhead_bytes;
+	__u64 peak_held_pages;
+	__u64 allocations;
+	__u64 frees;
+	__u64 failures;
+	__u64 runs_taken;
+	__u64 runs_returned;
+	__u64 refusals[RESPOOL_TEST_NR_REFUSALS];
+	__u64 constructed;
+	__u64 constructed_irqs_off;
+};
+
+/* Targets of VALIDATE that are the pool or a cache, not one of the slabs. */
 #define RESPOOL_TEST_POOL	(~0U)
+#define RESPOOL_TEST_CACHE(n)	(0x10000U + (n))
 
 /**
  * struct respool_test_validate - VALIDATE: check every invariant.
- * @target: in: number of a slab, or RESPOOL_TEST_POOL
+ * @target: in: number of a slab, RESPOOL_TEST_CACHE() or RESPOOL_TEST_POOL
  * @result: out: 0, or a negative errno if an invariant is broken
  * @why: out: the first one that is
  */
@@ -314,6 +391,7 @@ struct respool_test_validate {
  * @RESPOOL_TEST_CALL_FREE: respool_free()
  * @RESPOOL_TEST_CALL_REALLOC: respool_realloc(), to 1 byte
  * @RESPOOL_TEST_CALL_USABLE: respool_usable_size()
+ * @RESPOOL_TEST_CALL_FREE_OBJECT: respool_cache_free()
  * @RESPOOL_TEST_NR_CALLS: number of calls
  */
 enum respool_test_call {
@@ -322,6 +400,7 @@ enum respool_test_call {
 	RESPOOL_TEST_CALL_FREE,
 	RESPOOL_TEST_CALL_REALLOC,
 	RESPOOL_TEST_CALL_USABLE,
+	RESPOOL_TEST_CALL_FREE_OBJECT,
 	RESPOOL_TEST_NR_CALLS,
 };
 
@@ -331,7 +410,7 @@ enum respool_test_call {
  * @RESPOOL_TEST_OFFSET: the block's plus @value, 0 < @value < usable bytes
  * @RESPOOL_TEST_ORDER: the block's, with order @value, not its own
  * @RESPOOL_TEST_OUTSIDE: memory of the driver that is in no pool
- * @RESPOOL_TEST_SLAB: the block's, with slab @slab, not its own
+ * @RESPOOL_TEST_SLAB: the block's, with slab or cache @slab, not its own
  * @RESPOOL_TEST_NR_MISTAKES: number of mistakes
  */
 enum respool_test_mistake {
@@ -348,7 +427,7 @@ enum respool_test_mistake {
  * @call: in: &enum respool_test_call
  * @mistake: in: &enum respool_test_mistake
  * @handle: in: a block of this file
- * @slab: in: slab to name to the calls that take one
+ * @slab: in: slab or cache to name to the calls that take one
  * @value: in: see &enum respool_test_mistake
  * @result: out: what the call returned: an errno of a free, -ENOMEM for the
  *	NULL of a realloc, bytes of a usable size
@@ -385,6 +464,9 @@ struct respool_test_drain {
  * @RESPOOL_TEST_FREE_LIST: respool_free_list()
  * @RESPOOL_TEST_ALLOC_BULK: respool_alloc_bulk() of @nr blocks of order @size
  * @RESPOOL_TEST_FREE_BULK: respool_free_bulk()
+ * @RESPOOL_TEST_ALLOC_OBJECTS: respool_cache_alloc_bulk() of @nr objects of
+ *	the cache @size
+ * @RESPOOL_TEST_FREE_OBJECTS: respool_cache_free_bulk() by the first one's cache
  * @RESPOOL_TEST_NR_MANY: number of calls
  */
 enum respool_test_many_call {
@@ -392,6 +474,8 @@ enum respool_test_many_call {
 	RESPOOL_TEST_FREE_LIST,
 	RESPOOL_TEST_ALLOC_BULK,
 	RESPOOL_TEST_FREE_BULK,
+	RESPOOL_TEST_ALLOC_OBJECTS,
+	RESPOOL_TEST_FREE_OBJECTS,
 	RESPOOL_TEST_NR_MANY,
 };
 
@@ -403,7 +487,7 @@ enum respool_test_many_call {
  * @flags: in: RESPOOL_TEST_ZERO, _ATOMIC; zero when freeing
  * @handle: in: names the first block; the others follow
  * @nr: in: number of handles, 1..RESPOOL_TEST_MAX_MANY
- * @size: in: pages or order; zero when freeing
+ * @size: in: pages, order or cache; zero when freeing
  * @result: out: what the call returned
  * @__reserved: in: zero
  */
@@ -421,11 +505,13 @@ struct respool_test_many {
 #define RESPOOL_TEST_CHURN_HARDIRQ	0x1
 #define RESPOOL_TEST_CHURN_SOFTIRQ	0x2
 #define RESPOOL_TEST_CHURN_IRQS_OFF	0x4
-#define RESPOOL_TEST_CHURN_FLAGS	0x7
+/* Objects of a cache instead of pages. */
+#define RESPOOL_TEST_CHURN_OBJECTS	0x8
+#define RESPOOL_TEST_CHURN_FLAGS	0xf
 
 /**
  * struct respool_test_churn - CHURN: allocate and free for a while.
- * @flags: in: RESPOOL_TEST_CHURN_HARDIRQ, _SOFTIRQ, _IRQS_OFF
+ * @flags: in: RESPOOL_TEST_CHURN_HARDIRQ, _SOFTIRQ, _IRQS_OFF, _OBJECTS
  * @ms: in: how long, at most 60000
  * @period_us: in: time between interrupts, at least 20
  * @max_order: in: blocks of orders 0..@max_order, at most 10
@@ -437,6 +523,8 @@ struct respool_test_many {
  * @failures: out: allocations that got nothing
  * @refused: out: frees that were refused
  * @wrong: out: blocks that lost the mark their holder had left there
+ * @cache: in: cache of the objects, of a multiple of 8 bytes; zero without
+ * @__reserved: in: zero
  *
  * In this task and, if asked to, at the same time in interrupts of the CPU it
  * starts on. All is freed in the end. A signal ends it early.
@@ -454,6 +542,8 @@ struct respool_test_churn {
 	__u64 failures;
 	__u64 refused;
 	__u64 wrong;
+	__u32 cache;
+	__u32 __reserved;
 };
 
 #define RESPOOL_TEST_IOC_MAGIC		0xBC
@@ -482,5 +572,11 @@ struct respool_test_churn {
 	_IOWR(RESPOOL_TEST_IOC_MAGIC, 10, struct respool_test_many)
 #define RESPOOL_TEST_IOC_CHURN \
 	_IOWR(RESPOOL_TEST_IOC_MAGIC, 11, struct respool_test_churn)
+#define RESPOOL_TEST_IOC_CACHE_CREATE \
+	_IOWR(RESPOOL_TEST_IOC_MAGIC, 12, struct respool_test_cache)
+#define RESPOOL_TEST_IOC_CACHE_DESTROY \
+	_IOWR(RESPOOL_TEST_IOC_MAGIC, 13, struct respool_test_cache_destroy)
+#define RESPOOL_TEST_IOC_CACHE_STATS \
+	_IOWR(RESPOOL_TEST_IOC_MAGIC, 14, struct respool_test_cache_stats)
 
 #endif /* RESPOOL_TEST_H */

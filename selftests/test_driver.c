@@ -8,10 +8,12 @@
  * respool_test_misuse and enum respool_test_opcode. It includes public headers
  * only. The ABI, its terms and its errors are in respool_test.h.
  *
- * Concurrency. test_file::lock serialises OPEN and SLAB_CREATE, which publish
- * what they made with a release store. Everything else runs without a lock:
- * each block has a state that a call moves from LIVE (or NONE) to BUSY while it
- * works on the block, so that no two calls ever hold one block.
+ * Concurrency. test_file::lock serialises OPEN, SLAB_CREATE and CACHE_CREATE,
+ * which publish what they made with a release store. Everything else runs with
+ * no other lock than test_file::caches_in_use, for reading: each block has a
+ * state that a call moves from LIVE (or NONE) to BUSY while it works on the
+ * block, so that no two calls ever hold one block. CACHE_DESTROY has that lock
+ * for writing and so the file for itself.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -31,6 +33,7 @@
 #include <linux/nospec.h>
 #include <linux/prandom.h>
 #include <linux/respool.h>
+#include <linux/rwsem.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -49,22 +52,31 @@ enum block_kind {
 	BLOCK_PAGES,	/* of respool_alloc_pages() */
 	BLOCK_EXACT,	/* of any call that takes a number of pages */
 	BLOCK_BYTES,	/* of a slab */
+	BLOCK_OBJECT,	/* of a cache */
 };
 
 struct block {
 	atomic_t state;
 	u8 kind;
-	u8 slab;	/* of BLOCK_BYTES */
+	u8 slab;	/* of BLOCK_BYTES; of BLOCK_OBJECT, the cache */
 	void *addr;
 	size_t size;	/* bytes asked for */
 	size_t filled;	/* leading bytes that hold the pattern of seed */
 	u64 seed;
 };
 
+struct test_cache {
+	struct respool_cache *cache;		/* published last; NULL again once destroyed */
+	size_t size;				/* of an object */
+	size_t run_bytes;
+};
+
 struct test_file {
-	struct mutex lock;			/* OPEN and SLAB_CREATE */
+	struct mutex lock;			/* OPEN, SLAB_CREATE, CACHE_CREATE */
+	struct rw_semaphore caches_in_use;	/* for writing: CACHE_DESTROY */
 	struct respool *pool;			/* set once, read with acquire */
 	struct respool_slab *slab[RESPOOL_TEST_MAX_SLABS];	/* likewise */
+	struct test_cache cache[RESPOOL_TEST_MAX_CACHES];
 	struct block *blocks;			/* constant once pool is set */
 	u32 nr_blocks;				/* likewise */
 };
@@ -82,6 +94,16 @@ static struct respool_slab *file_slab(struct test_file *file, u32 slab)
 	slab = array_index_nospec(slab, RESPOOL_TEST_MAX_SLABS);
 	/* Pairs with create_slab(). */
 	return smp_load_acquire(&file->slab[slab]);
+}
+
+/* The cache cannot go while the caller has caches_in_use. */
+static struct test_cache *file_cache(struct test_file *file, u64 cache)
+{
+	if (cache >= RESPOOL_TEST_MAX_CACHES)
+		return NULL;
+	cache = array_index_nospec(cache, RESPOOL_TEST_MAX_CACHES);
+	/* Pairs with create_cache(): what is known of the cache is there if it is. */
+	return smp_load_acquire(&file->cache[cache].cache) ? &file->cache[cache] : NULL;
 }
 
 /* Become the only user of a block that is in state @from. */
@@ -107,6 +129,11 @@ static void release_block(struct block *block, enum block_state to)
 	atomic_set_release(&block->state, to);
 }
 
+static bool is_pages(const struct block *block)
+{
+	return block->kind == BLOCK_PAGES || block->kind == BLOCK_EXACT;
+}
+
 static unsigned int block_order(const struct block *block)
 {
 	return ilog2(block->size >> PAGE_SHIFT);
@@ -126,6 +153,8 @@ static int free_block(struct test_file *file, const struct block *block)
 		return respool_free_pages(file->pool, block->addr, block_order(block));
 	case BLOCK_EXACT:
 		return respool_free_block(file->pool, block->addr);
+	case BLOCK_OBJECT:
+		return respool_cache_free(file->cache[block->slab].cache, block->addr);
 	default:
 		return respool_free(file->slab[block->slab], block->addr);
 	}
@@ -206,6 +235,7 @@ struct call {
 	const struct respool_test_op *op;
 	const struct block *block;
 	struct respool_slab *slab;
+	struct test_cache *cache;
 	gfp_t gfp;
 	void *addr;		/* answer of an allocation */
 	int error;		/* answer of a free */
@@ -266,6 +296,9 @@ static void call_respool(void *data)
 		break;
 	case RESPOOL_TEST_FREE_CLEARED:
 		call->error = respool_free_cleared(pool, call->block->addr);
+		break;
+	case RESPOOL_TEST_ALLOC_OBJECT:
+		call->addr = respool_cache_alloc(call->cache->cache, call->gfp);
 		break;
 	}
 	call->ns = ktime_get_ns() - start;
@@ -334,6 +367,8 @@ static enum block_kind made_kind(const struct respool_test_op *op)
 	case RESPOOL_TEST_ALLOC_REQUEST:
 	case RESPOOL_TEST_ALLOC_WAIT:
 		return BLOCK_EXACT;
+	case RESPOOL_TEST_ALLOC_OBJECT:
+		return BLOCK_OBJECT;
 	default:
 		return BLOCK_BYTES;
 	}
@@ -383,6 +418,11 @@ static int run_alloc(struct test_file *file, struct respool_test_op *op)
 		if (!call.slab)
 			goto err_release;
 	}
+	if (block->kind == BLOCK_OBJECT) {
+		call.cache = file_cache(file, op->slab);
+		if (!call.cache)
+			goto err_release;
+	}
 
 	error = -ENOMEM;
 	run_call(&call, op);
@@ -391,7 +431,7 @@ static int run_alloc(struct test_file *file, struct respool_test_op *op)
 
 	block->slab = op->slab;
 	block->addr = call.addr;
-	block->size = made_bytes(op);
+	block->size = call.cache ? call.cache->size : made_bytes(op);
 	block->filled = 0;
 	error = settle_block(file, block, 0, 0, op);
 	release_block(block, BLOCK_LIVE);
@@ -443,7 +483,7 @@ static int run_free(struct test_file *file, struct respool_test_op *op)
 
 	if (IS_ERR(block))
 		return PTR_ERR(block);
-	if (op->op == RESPOOL_TEST_FREE_CLEARED && block->kind == BLOCK_BYTES) {
+	if (op->op == RESPOOL_TEST_FREE_CLEARED && !is_pages(block)) {
 		release_block(block, BLOCK_LIVE);
 		return -EINVAL;
 	}
@@ -556,6 +596,45 @@ static int translate_block(struct respool *pool, const struct block *block, size
 	return 0;
 }
 
+/* Constructors: they see the object only, so what they count is everybody's. */
+
+static atomic64_t constructed, constructed_irqs_off;
+
+static u64 mark_of(const void *object)
+{
+	return (uintptr_t)object ^ 0x6f626a6563740001ULL;
+}
+
+static void construct(void *object)
+{
+	*(u64 *)object = mark_of(object);
+	atomic64_inc(&constructed);
+	if (irqs_disabled())
+		atomic64_inc(&constructed_irqs_off);
+}
+
+/* Where the run of an object starts: it is aligned to its size. */
+static void *run_of(struct test_file *file, const struct block *block)
+{
+	phys_addr_t phys = respool_virt_to_phys(file->pool, block->addr);
+
+	return respool_phys_to_virt(file->pool,
+				    round_down(phys, file->cache[block->slab].run_bytes));
+}
+
+static int look_at_object(struct test_file *file, const struct block *block,
+			  struct respool_test_op *op)
+{
+	if (block->kind != BLOCK_OBJECT)
+		return -EINVAL;
+	if (op->op == RESPOOL_TEST_MARKED)
+		return *(u64 *)block->addr == mark_of(block->addr) ? 0 : -EBADMSG;
+	if (op->first >= file->cache[block->slab].run_bytes)
+		return -EINVAL;
+	((u8 *)run_of(file, block))[op->first] ^= op->size;
+	return 0;
+}
+
 static int look_at_block(struct test_file *file, struct block *block, struct respool_test_op *op)
 {
 	size_t usable = usable_bytes(file, block);
@@ -581,7 +660,7 @@ static int look_at_block(struct test_file *file, struct block *block, struct res
 	case RESPOOL_TEST_VERIFY_ZERO:
 		return verify_zero(block, 0, bytes, &op->value);
 	case RESPOOL_TEST_TRANSLATE:
-		if (block->kind == BLOCK_BYTES)
+		if (!is_pages(block))
 			return -EINVAL;
 		return translate_block(file->pool, block, usable, &op->value);
 	}
@@ -595,9 +674,22 @@ static int run_look(struct test_file *file, struct respool_test_op *op)
 
 	if (IS_ERR(block))
 		return PTR_ERR(block);
-	error = look_at_block(file, block, op);
+	if (op->op == RESPOOL_TEST_MARKED || op->op == RESPOOL_TEST_DAMAGE)
+		error = look_at_object(file, block, op);
+	else
+		error = look_at_block(file, block, op);
 	release_block(block, BLOCK_LIVE);
 	return error;
+}
+
+static int run_shrink(struct test_file *file, struct respool_test_op *op)
+{
+	struct test_cache *cache = file_cache(file, op->slab);
+
+	if (!cache)
+		return -ENOENT;
+	respool_cache_shrink(cache->cache);
+	return 0;
 }
 
 #define FLAGS_CALL	(RESPOOL_TEST_IN_IRQ | RESPOOL_TEST_IRQS_OFF)
@@ -640,6 +732,11 @@ static const struct op_info {
 	[RESPOOL_TEST_RELEASE]	     = { run_pool, 0, ULONG_MAX, 0, 0, PHYS_ADDR_MAX },
 	[RESPOOL_TEST_RETIRE]	     = { run_pool, 0, 0, 0, 0, PHYS_ADDR_MAX },
 	[RESPOOL_TEST_SET_WATERMARK] = { run_pool, 0, ULONG_MAX },
+	[RESPOOL_TEST_ALLOC_OBJECT]  = { run_alloc, FLAGS_ALLOC, 0, 0, U32_MAX },
+	[RESPOOL_TEST_MARKED]	     = { run_look, .content = true },
+	[RESPOOL_TEST_DAMAGE]	     = { run_look, 0, U8_MAX, .max_first = U64_MAX,
+					 .content = true },
+	[RESPOOL_TEST_SHRINK]	     = { run_shrink, .max_slab = U32_MAX },
 };
 
 static bool op_valid(const struct op_info *info, const struct respool_test_op *op)
@@ -779,6 +876,97 @@ static int ioctl_slab_create(struct test_file *file, void *arg)
 	error = create_slab(file, create);
 	mutex_unlock(&file->lock);
 	return error;
+}
+
+static int create_cache(struct test_file *file, struct respool_test_cache *create)
+{
+	bool marked = create->flags & RESPOOL_TEST_CACHE_MARKED;
+	struct respool_cache_stats stats;
+	struct respool_cache *cache;
+	u32 i;
+
+	if (!file->pool)
+		return -ENOENT;
+	for (i = 0; i < RESPOOL_TEST_MAX_CACHES && file->cache[i].cache; i++)
+		;
+	if (i == RESPOOL_TEST_MAX_CACHES)
+		return -ENOMEM;
+
+	cache = respool_cache_create(file->pool, create->name, create->size, create->align,
+				     marked ? construct : NULL);
+	if (IS_ERR(cache))
+		return PTR_ERR(cache);
+	respool_cache_stats(cache, &stats);
+	file->cache[i].size = create->size;
+	file->cache[i].run_bytes = stats.run_pages << PAGE_SHIFT;
+	create->cache = i;
+	/* Pairs with file_cache(). */
+	smp_store_release(&file->cache[i].cache, cache);
+	return 0;
+}
+
+static int ioctl_cache_create(struct test_file *file, void *arg)
+{
+	struct respool_test_cache *create = arg;
+	int error;
+
+	create->cache = 0;
+	if (create->flags & ~RESPOOL_TEST_CACHE_FLAGS || !name_terminated(create->name) ||
+	    (create->flags & RESPOOL_TEST_CACHE_MARKED && create->size < sizeof(u64)))
+		return -EINVAL;
+
+	mutex_lock(&file->lock);
+	error = create_cache(file, create);
+	mutex_unlock(&file->lock);
+	return error;
+}
+
+/*
+ * What was live in a cache that is no more: the runs are what is left to be
+ * freed. @seen has a bit for each page of the pool.
+ */
+static u32 rename_objects(struct test_file *file, u32 cache, unsigned long *seen)
+{
+	struct block *block;
+	u32 runs = 0;
+	void *run;
+
+	for (block = file->blocks; block < file->blocks + file->nr_blocks; block++) {
+		if (atomic_read(&block->state) != BLOCK_LIVE || block->kind != BLOCK_OBJECT ||
+		    block->slab != cache)
+			continue;
+		run = run_of(file, block);
+		if (__test_and_set_bit((run - respool_start(file->pool)) >> PAGE_SHIFT, seen)) {
+			release_block(block, BLOCK_NONE);
+			continue;
+		}
+		block->kind = BLOCK_EXACT;
+		block->addr = run;
+		block->size = file->cache[cache].run_bytes;
+		block->filled = 0;
+		runs++;
+	}
+	return runs;
+}
+
+/* Runs with caches_in_use for writing. */
+static int ioctl_cache_destroy(struct test_file *file, void *arg)
+{
+	struct respool_test_cache_destroy *destroy = arg;
+	struct test_cache *cache = file_cache(file, destroy->cache);
+	unsigned long *seen;
+
+	destroy->runs = 0;
+	if (!cache)
+		return -ENOENT;
+	seen = kvcalloc(BITS_TO_LONGS(respool_nr_pages(file->pool)), sizeof(long), GFP_KERNEL);
+	if (!seen)
+		return -ENOMEM;
+	respool_cache_destroy(cache->cache);
+	cache->cache = NULL;
+	destroy->runs = rename_objects(file, destroy->cache, seen);
+	kvfree(seen);
+	return 0;
 }
 
 static int ioctl_op(struct test_file *file, void *arg)
@@ -927,9 +1115,55 @@ static int ioctl_slab_stats(struct test_file *file, void *arg)
 	return 0;
 }
 
+static void copy_cache_stats(struct respool_test_cache_stats *to,
+			     const struct respool_cache_stats *from)
+{
+	unsigned int i;
+
+	to->size = from->size;
+	to->object_bytes = from->object_bytes;
+	to->run_pages = from->run_pages;
+	to->run_objects = from->run_objects;
+	to->held_pages = from->held_pages;
+	to->runs = from->runs;
+	to->empty_runs = from->empty_runs;
+	to->damaged_runs = from->damaged_runs;
+	to->live_objects = from->live_objects;
+	to->free_objects = from->free_objects;
+	to->cached_objects = from->cached_objects;
+	to->overhead_bytes = from->overhead_bytes;
+	to->peak_held_pages = from->peak_held_pages;
+	to->allocations = from->allocations;
+	to->frees = from->frees;
+	to->failures = from->failures;
+	to->runs_taken = from->runs_taken;
+	to->runs_returned = from->runs_returned;
+	for (i = 0; i < RESPOOL_NR_REFUSALS; i++)
+		to->refusals[i] = from->refusals[i];
+}
+
+static int ioctl_cache_stats(struct test_file *file, void *arg)
+{
+	struct respool_test_cache_stats *reply = arg;
+	struct respool_cache_stats stats = {};
+	struct test_cache *cache;
+
+	if (reply->__reserved)
+		return -EINVAL;
+	cache = file_cache(file, reply->cache);
+	if (!cache)
+		return -ENOENT;
+	respool_cache_stats(cache->cache, &stats);
+	copy_cache_stats(reply, &stats);
+	reply->constructed = atomic64_read(&constructed);
+	reply->constructed_irqs_off = atomic64_read(&constructed_irqs_off);
+	return 0;
+}
+
 static int ioctl_validate(struct test_file *file, void *arg)
 {
 	struct respool_test_validate *validate = arg;
+	struct test_cache *cache;
 	struct respool_slab *slab;
 
 	validate->result = 0;
@@ -941,6 +1175,14 @@ static int ioctl_validate(struct test_file *file, void *arg)
 						    sizeof(validate->why));
 		return 0;
 	}
+	if (validate->target >= RESPOOL_TEST_CACHE(0)) {
+		cache = file_cache(file, validate->target - RESPOOL_TEST_CACHE(0));
+		if (!cache)
+			return -ENOENT;
+		validate->result = respool_cache_validate(cache->cache, validate->why,
+							  sizeof(validate->why));
+		return 0;
+	}
 	slab = file_slab(file, validate->target);
 	if (!slab)
 		return -ENOENT;
@@ -948,6 +1190,12 @@ static int ioctl_validate(struct test_file *file, void *arg)
 	return 0;
 }
 
+static bool takes_cache(u32 call)
+{
+	return call == RESPOOL_TEST_CALL_FREE_OBJECT;
+}
+
+/* A slab or a cache. */
 static bool takes_slab(u32 call)
 {
 	return call >= RESPOOL_TEST_CALL_FREE;
@@ -960,15 +1208,17 @@ static bool takes_slab(u32 call)
 static bool is_mistake(struct test_file *file, const struct block *block,
 		       const struct respool_test_misuse *misuse)
 {
-	bool own_slab = block->kind == BLOCK_BYTES && misuse->slab == block->slab;
+	enum block_kind own_kind = takes_cache(misuse->call) ? BLOCK_OBJECT : BLOCK_BYTES;
+	bool own_slab = block->kind == own_kind && misuse->slab == block->slab;
 	bool want_own = misuse->mistake != RESPOOL_TEST_SLAB;
 
 	if (takes_slab(misuse->call)) {
-		if (!file_slab(file, misuse->slab))
+		if (takes_cache(misuse->call) ? !file_cache(file, misuse->slab) :
+						!file_slab(file, misuse->slab))
 			return false;
 		if (own_slab != want_own)
 			return false;
-	} else if (block->kind == BLOCK_BYTES || misuse->slab) {
+	} else if (!is_pages(block) || misuse->slab) {
 		return false;
 	}
 
@@ -999,6 +1249,8 @@ static int call_wrongly(struct test_file *file, const struct respool_test_misuse
 		return respool_free(slab, addr);
 	case RESPOOL_TEST_CALL_REALLOC:
 		return respool_realloc(slab, addr, 1, GFP_KERNEL) ? 0 : -ENOMEM;
+	case RESPOOL_TEST_CALL_FREE_OBJECT:
+		return respool_cache_free(file_cache(file, misuse->slab)->cache, addr);
 	default:
 		return respool_usable_size(slab, addr);
 	}
@@ -1102,13 +1354,13 @@ static int claim_blocks(struct test_file *file, u32 first, u32 nr, enum block_st
 }
 
 /* What was made, a block or a list's extent, goes by a handle from now on. */
-static void name_block(struct test_file *file, u32 handle, enum block_kind kind, void *addr,
-		       size_t size)
+static void name_block(struct test_file *file, u32 handle, enum block_kind kind, u8 slab,
+		       void *addr, size_t size)
 {
 	struct block *block = &file->blocks[handle];
 
 	block->kind = kind;
-	block->slab = 0;
+	block->slab = slab;
 	block->addr = addr;
 	block->size = size;
 	block->filled = 0;
@@ -1122,7 +1374,7 @@ static int alloc_list(struct test_file *file, struct respool_test_many *many, vo
 
 	nr = respool_alloc_list(file->pool, many->size, extent, many->nr, gfp_of(many->flags));
 	for (i = 0; i < nr; i++)
-		name_block(file, many->handle + i, BLOCK_EXACT, extent[i].addr,
+		name_block(file, many->handle + i, BLOCK_EXACT, 0, extent[i].addr,
 			   extent[i].nr_pages << PAGE_SHIFT);
 	i = max(nr, 0);
 	release_blocks(file, many->handle + i, many->nr - i, BLOCK_NONE);
@@ -1151,7 +1403,21 @@ static int alloc_bulk(struct test_file *file, struct respool_test_many *many, vo
 
 	nr = respool_alloc_bulk(file->pool, many->size, many->nr, addr, gfp_of(many->flags));
 	for (i = 0; i < nr; i++)
-		name_block(file, many->handle + i, BLOCK_PAGES, addr[i], PAGE_SIZE << many->size);
+		name_block(file, many->handle + i, BLOCK_PAGES, 0, addr[i],
+			   PAGE_SIZE << many->size);
+	release_blocks(file, many->handle + nr, many->nr - nr, BLOCK_NONE);
+	return nr;
+}
+
+static int alloc_objects(struct test_file *file, struct respool_test_many *many, void *array)
+{
+	struct test_cache *cache = file_cache(file, many->size);
+	void **addr = array;
+	u32 nr, i;
+
+	nr = respool_cache_alloc_bulk(cache->cache, many->nr, addr, gfp_of(many->flags));
+	for (i = 0; i < nr; i++)
+		name_block(file, many->handle + i, BLOCK_OBJECT, many->size, addr[i], cache->size);
 	release_blocks(file, many->handle + nr, many->nr - nr, BLOCK_NONE);
 	return nr;
 }
@@ -1159,13 +1425,17 @@ static int alloc_bulk(struct test_file *file, struct respool_test_many *many, vo
 static int free_bulk(struct test_file *file, struct respool_test_many *many, void *array)
 {
 	struct block *block = &file->blocks[many->handle];
+	struct respool_cache *cache = file->cache[block->slab].cache;
 	void **addr = array;
 	int refused;
 	u32 i;
 
 	for (i = 0; i < many->nr; i++)
 		addr[i] = block[i].addr;
-	refused = respool_free_bulk(file->pool, many->nr, addr);
+	if (many->call == RESPOOL_TEST_FREE_OBJECTS)
+		refused = respool_cache_free_bulk(cache, many->nr, addr);
+	else
+		refused = respool_free_bulk(file->pool, many->nr, addr);
 	for (i = 0; i < many->nr; i++)
 		release_block(&block[i], addr[i] ? BLOCK_LIVE : BLOCK_NONE);
 	return refused;
@@ -1183,28 +1453,39 @@ static const struct many_info {
 	[RESPOOL_TEST_ALLOC_BULK] = { alloc_bulk, BLOCK_NONE,
 				      RESPOOL_TEST_ZERO | RESPOOL_TEST_ATOMIC, UINT_MAX },
 	[RESPOOL_TEST_FREE_BULK]  = { free_bulk, BLOCK_LIVE },
+	[RESPOOL_TEST_ALLOC_OBJECTS] = { alloc_objects, BLOCK_NONE,
+					 RESPOOL_TEST_ZERO | RESPOOL_TEST_ATOMIC, UINT_MAX },
+	[RESPOOL_TEST_FREE_OBJECTS]  = { free_bulk, BLOCK_LIVE },
 };
 
-static bool any_bytes(const struct test_file *file, u32 first, u32 nr)
+/* Whether all that is to be freed is of the kind that the call is for. */
+static bool all_fit(const struct test_file *file, const struct respool_test_many *many)
 {
-	while (nr--)
-		if (file->blocks[first + nr].kind == BLOCK_BYTES)
-			return true;
-	return false;
+	const struct block *block = &file->blocks[many->handle];
+	bool objects = many->call == RESPOOL_TEST_FREE_OBJECTS;
+	u32 i;
+
+	for (i = 0; i < many->nr; i++)
+		if (objects ? block[i].kind != BLOCK_OBJECT : !is_pages(&block[i]))
+			return false;
+	return true;
 }
 
 static int run_many(struct test_file *file, const struct many_info *info,
 		    struct respool_test_many *many)
 {
-	void *array = kvcalloc(many->nr, sizeof(struct respool_extent), GFP_KERNEL_ACCOUNT);
-	int error = -ENOMEM;
+	void *array;
+	int error;
 
+	if (many->call == RESPOOL_TEST_ALLOC_OBJECTS && !file_cache(file, many->size))
+		return -ENOENT;
+	array = kvcalloc(many->nr, sizeof(struct respool_extent), GFP_KERNEL_ACCOUNT);
 	if (!array)
-		return error;
+		return -ENOMEM;
 	error = claim_blocks(file, many->handle, many->nr, info->from);
 	if (error)
 		goto out;
-	if (info->from == BLOCK_LIVE && any_bytes(file, many->handle, many->nr)) {
+	if (info->from == BLOCK_LIVE && !all_fit(file, many)) {
 		release_blocks(file, many->handle, many->nr, BLOCK_LIVE);
 		error = -EINVAL;
 		goto out;
@@ -1258,15 +1539,18 @@ enum churn_context { CHURN_TASK, CHURN_HARDIRQ, CHURN_SOFTIRQ, CHURN_CONTEXTS };
 
 struct churn {
 	struct respool *pool;
+	struct test_cache *cache;	/* NULL: pages */
 	const struct respool_test_churn *arg;
 	struct task_struct *task;
 	bool calling;		/* the task is inside one of its calls */
 	struct churner churner[CHURN_CONTEXTS];
 };
 
-static u64 *last_word(const struct churn_slot *slot)
+static u64 *last_word(const struct churn *churn, const struct churn_slot *slot)
 {
-	return slot->addr + (PAGE_SIZE << slot->order) - sizeof(u64);
+	size_t bytes = churn->cache ? churn->cache->size : PAGE_SIZE << slot->order;
+
+	return slot->addr + bytes - sizeof(u64);
 }
 
 static void churn_alloc(struct churner *churner, struct churn_slot *slot)
@@ -1274,7 +1558,10 @@ static void churn_alloc(struct churner *churner, struct churn_slot *slot)
 	struct churn *churn = churner->churn;
 
 	slot->order = prandom_u32_state(&churner->random) % (churn->arg->max_order + 1);
-	slot->addr = respool_alloc_pages(churn->pool, slot->order, GFP_ATOMIC);
+	if (churn->cache)
+		slot->addr = respool_cache_alloc(churn->cache->cache, GFP_ATOMIC);
+	else
+		slot->addr = respool_alloc_pages(churn->pool, slot->order, GFP_ATOMIC);
 	if (!slot->addr) {
 		churner->failures++;
 		return;
@@ -1284,19 +1571,23 @@ static void churn_alloc(struct churner *churner, struct churn_slot *slot)
 		return;
 	slot->mark = prandom_u32_state(&churner->random);
 	WRITE_ONCE(*(u64 *)slot->addr, slot->mark);
-	WRITE_ONCE(*last_word(slot), slot->mark);
+	WRITE_ONCE(*last_word(churn, slot), slot->mark);
 }
 
 static void churn_free(struct churner *churner, struct churn_slot *slot)
 {
 	struct churn *churn = churner->churn;
+	int error;
 
 	if (respool_has_memory(churn->pool) &&
 	    (READ_ONCE(*(u64 *)slot->addr) != slot->mark ||
-	     READ_ONCE(*last_word(slot)) != slot->mark))
+	     READ_ONCE(*last_word(churn, slot)) != slot->mark))
 		churner->wrong++;
-	if (respool_free_pages(churn->pool, slot->addr, slot->order))
-		churner->refused++;
+	if (churn->cache)
+		error = respool_cache_free(churn->cache->cache, slot->addr);
+	else
+		error = respool_free_pages(churn->pool, slot->addr, slot->order);
+	churner->refused += !!error;
 	slot->addr = NULL;
 }
 
@@ -1396,24 +1687,37 @@ static void churn_reply(const struct churn *churn, struct respool_test_churn *re
 
 static bool churn_valid(const struct respool_test_churn *arg)
 {
+	bool objects = arg->flags & RESPOOL_TEST_CHURN_OBJECTS;
+
 	return !(arg->flags & ~RESPOOL_TEST_CHURN_FLAGS) && arg->ms <= 60000 &&
-	       arg->period_us >= 20 && arg->max_order <= 10;
+	       arg->period_us >= 20 && arg->max_order <= (objects ? 0 : 10) &&
+	       (objects || !arg->cache) && !arg->__reserved;
 }
 
 static int ioctl_churn(struct test_file *file, void *arg)
 {
+	const struct respool_test_churn *request = arg;
+	struct test_cache *cache = NULL;
 	struct churner *churner;
 	struct churn *churn;
 	unsigned int i, slot;
 
-	if (!churn_valid(arg))
+	if (!churn_valid(request))
 		return -EINVAL;
 	if (!file_pool(file))
 		return -ENOENT;
+	if (request->flags & RESPOOL_TEST_CHURN_OBJECTS) {
+		cache = file_cache(file, request->cache);
+		if (!cache)
+			return -ENOENT;
+		if (cache->size % sizeof(u64))
+			return -EINVAL;
+	}
 	churn = kzalloc(sizeof(*churn), GFP_KERNEL);
 	if (!churn)
 		return -ENOMEM;
 	churn->pool = file->pool;
+	churn->cache = cache;
 	churn->arg = arg;
 	churn->task = current;
 	for (i = 0; i < CHURN_CONTEXTS; i++) {
@@ -1440,13 +1744,15 @@ static const struct ioctl_info {
 	unsigned int cmd;
 	size_t size;
 	size_t min_size;
+	bool alone;	/* no other call on the file meanwhile */
 } ioctl_info_table[] = {
-#define IOCTL(name, fn, type, last)						\
+#define IOCTL(name, fn, type, last, ...)					\
 	[_IOC_NR(RESPOOL_TEST_IOC_##name)] = {					\
 		.run = fn,							\
 		.cmd = RESPOOL_TEST_IOC_##name,					\
 		.size = sizeof(struct type) + BUILD_BUG_ON_ZERO(sizeof(struct type) % 8), \
 		.min_size = offsetofend(struct type, last),			\
+		__VA_ARGS__							\
 	}
 	IOCTL(INFO, ioctl_info, respool_test_info, max_order),
 	IOCTL(OPEN, ioctl_open, respool_test_open, __reserved),
@@ -1459,7 +1765,11 @@ static const struct ioctl_info {
 	IOCTL(MISUSE, ioctl_misuse, respool_test_misuse, __reserved),
 	IOCTL(DRAIN, ioctl_drain, respool_test_drain, __reserved),
 	IOCTL(MANY, ioctl_many, respool_test_many, __reserved),
-	IOCTL(CHURN, ioctl_churn, respool_test_churn, wrong),
+	IOCTL(CHURN, ioctl_churn, respool_test_churn, __reserved),
+	IOCTL(CACHE_CREATE, ioctl_cache_create, respool_test_cache, cache),
+	IOCTL(CACHE_DESTROY, ioctl_cache_destroy, respool_test_cache_destroy, runs,
+	      .alone = true),
+	IOCTL(CACHE_STATS, ioctl_cache_stats, respool_test_cache_stats, constructed_irqs_off),
 #undef IOCTL
 };
 
@@ -1470,7 +1780,15 @@ static long run_ioctl(struct test_file *file, const struct ioctl_info *info, voi
 
 	if (error)
 		return error;
-	error = info->run(file, karg);
+	if (info->alone) {
+		down_write(&file->caches_in_use);
+		error = info->run(file, karg);
+		up_write(&file->caches_in_use);
+	} else {
+		down_read(&file->caches_in_use);
+		error = info->run(file, karg);
+		up_read(&file->caches_in_use);
+	}
 	/* Also after an error: value and result say more about it. */
 	if (copy_to_user(uarg, karg, min(usize, info->size)))
 		return -EFAULT;
@@ -1507,6 +1825,7 @@ static int test_open(struct inode *inode, struct file *filp)
 	if (!file)
 		return -ENOMEM;
 	mutex_init(&file->lock);
+	init_rwsem(&file->caches_in_use);
 	filp->private_data = file;
 	return 0;
 }
@@ -1524,6 +1843,8 @@ static int test_release(struct inode *inode, struct file *filp)
 	for (i = 0; i < RESPOOL_TEST_MAX_SLABS; i++)
 		if (file->slab[i])
 			respool_slab_destroy(file->slab[i]);
+	for (i = 0; i < RESPOOL_TEST_MAX_CACHES; i++)
+		respool_cache_destroy(file->cache[i].cache);
 	if (file->pool)
 		respool_put(file->pool);
 	kvfree(file->blocks);
@@ -1562,13 +1883,16 @@ static int __init test_init(void)
 	BUILD_BUG_ON(sizeof(struct respool_test_slab) != 48);
 	BUILD_BUG_ON(sizeof(struct respool_test_op) != 72);
 	BUILD_BUG_ON(sizeof(struct respool_test_batch) != 32);
-	BUILD_BUG_ON(sizeof(struct respool_test_pool_stats) != 1520);
-	BUILD_BUG_ON(sizeof(struct respool_test_slab_stats) != 264);
+	BUILD_BUG_ON(sizeof(struct respool_test_pool_stats) != 1528);
+	BUILD_BUG_ON(sizeof(struct respool_test_slab_stats) != 272);
 	BUILD_BUG_ON(sizeof(struct respool_test_validate) != 128);
 	BUILD_BUG_ON(sizeof(struct respool_test_misuse) != 32);
 	BUILD_BUG_ON(sizeof(struct respool_test_drain) != 8);
 	BUILD_BUG_ON(sizeof(struct respool_test_many) != 32);
-	BUILD_BUG_ON(sizeof(struct respool_test_churn) != 80);
+	BUILD_BUG_ON(sizeof(struct respool_test_churn) != 88);
+	BUILD_BUG_ON(sizeof(struct respool_test_cache) != 56);
+	BUILD_BUG_ON(sizeof(struct respool_test_cache_destroy) != 8);
+	BUILD_BUG_ON(sizeof(struct respool_test_cache_stats) != 256);
 
 	return misc_register(&test_device);
 }

@@ -44,6 +44,7 @@ static size_t lay_out(struct respool_objects *o, unsigned int shift, size_t alig
 			break;
 	}
 	o->per_run = per_run;
+	o->tail = sizeof(struct respool_object_run) + 2 * o->words * sizeof(long);
 	return bytes - (size_t)per_run * o->stride;
 }
 
@@ -61,6 +62,15 @@ static void choose_run(struct respool_objects *o, size_t align,
 
 	while (wastes(o, lay_out(o, shift, align)) && shift < max_shift)
 		shift++;
+}
+
+/*
+ * What a word of free bits counts in the sum: odd, so that no change of one
+ * word alone goes unseen. The number of free objects counts as one word more.
+ */
+static u64 key(const struct respool_objects *o, u32 word)
+{
+	return o->bits_key * (2 * word + 1);
 }
 
 /*
@@ -88,6 +98,8 @@ int respool_objects_init(struct respool_objects *o, size_t size, size_t align,
 	o->mask = (1UL << o->shift) - 1;
 	o->reciprocal = ((1ULL << 40) + o->stride - 1) / o->stride;
 	o->secret = secret;
+	o->bits_key = secret | 1;
+	o->nr_free_key = key(o, o->words);
 	o->low = low;
 	o->span = memory->bytes;
 	o->skew = (memory->phys - low) & o->mask;
@@ -151,7 +163,7 @@ void *respool_objects_at(const struct respool_objects *o, const void *run, u32 i
 
 static u64 *tail_of(const struct respool_objects *o, struct respool_object_run *run)
 {
-	return (u64 *)(run->bits + 2 * o->words);
+	return (u64 *)((u8 *)run + o->tail);
 }
 
 /* Which of the free bits in @word belong to objects. */
@@ -164,22 +176,13 @@ static unsigned long object_bits(const struct respool_objects *o, u32 word)
 
 static bool ends_intact(const struct respool_objects *o, struct respool_object_run *run)
 {
-	return respool_object_run_checks(o, run) &&
+	return respool_object_run_lasts(o, run) &&
 	       *tail_of(o, run) == ~respool_object_check(o, run);
-}
-
-/*
- * What a word of free bits counts in the sum: odd, so that no change of one
- * word alone goes unseen. The number of free objects counts as one word more.
- */
-static u64 key(const struct respool_objects *o, u32 word)
-{
-	return (o->secret | 1) * (2 * word + 1);
 }
 
 static u64 sum_of(const struct respool_objects *o, const struct respool_object_run *run)
 {
-	u64 sum = run->nr_free * key(o, o->words);
+	u64 sum = run->nr_free * o->nr_free_key;
 	u32 i;
 
 	for (i = 0; i < o->words; i++)
@@ -263,31 +266,33 @@ static void link_run(struct respool_objects *o, struct respool_object_run *run, 
 	o->empty_runs += bin == RESPOOL_OBJECT_EMPTY;
 }
 
-/*
- * Make @bits the free bits of a word of @run, which is intact, and @nr_free the
- * number of its free objects, and put it on the list where it then belongs.
- */
-static int set_free(struct respool_objects *o, struct respool_object_run *run, u32 word,
-		    unsigned long bits, u64 nr_free)
+/* Put @run, which is intact, on the list where it belongs with @nr_free objects free. */
+static int move_run(struct respool_objects *o, struct respool_object_run *run, u64 nr_free)
 {
 	u32 from = bin_of(o, run->nr_free), to = bin_of(o, nr_free);
 
-	if (from != to) {
-		if (from != NO_BIN && !is_linked(o, run, from))
-			return damaged(o, run);
-		if (to != NO_BIN && o->bin[to] && !is_run(o, o->bin[to]))
-			return damaged(o, o->bin[to]);
-		if (from != NO_BIN)
-			unlink_run(o, run, from);
-		if (to != NO_BIN)
-			link_run(o, run, to);
-	}
+	if (from == to)
+		return 0;
+	if (from != NO_BIN && !is_linked(o, run, from))
+		return damaged(o, run);
+	if (to != NO_BIN && o->bin[to] && !is_run(o, o->bin[to]))
+		return damaged(o, o->bin[to]);
+	if (from != NO_BIN)
+		unlink_run(o, run, from);
+	if (to != NO_BIN)
+		link_run(o, run, to);
+	return 0;
+}
+
+/* @run is where it belongs when @bits are the free bits of a word and @nr_free are set in all. */
+static __always_inline void set_free(struct respool_objects *o, struct respool_object_run *run,
+				     u32 word, unsigned long bits, u64 nr_free)
+{
 	run->sum += (bits - run->bits[word]) * key(o, word) +
-		    (nr_free - run->nr_free) * key(o, o->words);
+		    (nr_free - run->nr_free) * o->nr_free_key;
 	run->bits[word] = bits;
 	o->nr_free += nr_free - run->nr_free;
 	run->nr_free = nr_free;
-	return 0;
 }
 
 /* Runs */
@@ -354,7 +359,10 @@ static u32 take_word(struct respool_objects *o, struct respool_object_run *run, 
 		word++;
 	for (bits = run->bits[word]; bits && got < nr; bits &= bits - 1)
 		objects[got++] = respool_objects_at(o, run, word * 64 + __ffs64(bits));
-	return set_free(o, run, word, bits, run->nr_free - got) ? 0 : got;
+	if (move_run(o, run, run->nr_free - got))
+		return 0;
+	set_free(o, run, word, bits, run->nr_free - got);
+	return got;
 }
 
 /* Take up to @nr objects out, of the fullest runs there are, and say how many. */
@@ -376,23 +384,47 @@ u32 respool_objects_take(struct respool_objects *o, void **objects, u32 nr)
 	return got;
 }
 
-/* An object that is out goes back into its run. -EUCLEAN, and it is still out. */
-int respool_objects_put(struct respool_objects *o, const void *object)
+/* Whether @run has free objects, and is on the same list with one more: most often it is. */
+static bool stays(const struct respool_objects *o, const struct respool_object_run *run)
+{
+	return run->nr_free & (run->nr_free + 1) && run->nr_free + 1 < o->per_run;
+}
+
+static __always_inline int put(struct respool_objects *o, const void *object)
 {
 	struct respool_object_run *run = respool_object_run_of(o, object);
-	u32 index, word;
-	unsigned long bit;
+	u64 index, bit;
+	bool moves;
+	u32 word;
 
-	if (!ends_intact(o, run))
+	if (unlikely(!ends_intact(o, run)))
 		return test_bit(slot_of(o, run), o->in_service) ? damaged(o, run) : -EUCLEAN;
 	index = respool_object_index(o, run, object);
 	word = index / 64;
 	bit = BIT(index % 64);
-	if (run->bits[word] & bit || run->nr_free >= o->per_run) {
+	moves = !stays(o, run);
+	if (unlikely(run->bits[word] & bit || (moves && run->nr_free >= o->per_run))) {
 		WRITE_ONCE(run->check, 0);	/* it would go out twice */
 		return damaged(o, run);
 	}
-	return set_free(o, run, word, run->bits[word] | bit, run->nr_free + 1);
+	if (moves && move_run(o, run, run->nr_free + 1))
+		return -EUCLEAN;
+	set_free(o, run, word, run->bits[word] + bit, run->nr_free + 1);
+	return 0;
+}
+
+/*
+ * Objects that are out go back into their runs; returns how many did. Fewer
+ * than @nr: the next one is still out, for damage or as its run is not in
+ * service.
+ */
+u32 respool_objects_put(struct respool_objects *o, void *const *objects, u32 nr)
+{
+	u32 i;
+
+	for (i = 0; i < nr && !put(o, objects[i]); i++)
+		;
+	return i;
 }
 
 /* Damage */
@@ -453,7 +485,7 @@ u64 respool_objects_salvage(struct respool_objects *o)
 int respool_objects_why_not(const struct respool_objects *o, const void *addr)
 {
 	struct respool_object_run *run = respool_object_run_of(o, addr);
-	u32 index;
+	u64 index;
 
 	if ((uintptr_t)addr - o->low >= o->span)
 		return -EFAULT;
@@ -463,7 +495,7 @@ int respool_objects_why_not(const struct respool_objects *o, const void *addr)
 		return -EFAULT;
 	if (!ends_intact(o, run))
 		return -EUCLEAN;
-	index = respool_object_index(o, run, addr);
+	index = respool_object_index_at(o, run, addr);
 	if (index >= o->per_run)
 		return -EINVAL;
 	return test_bit(index, respool_object_live_bits(o, run)) ? 0 : -EALREADY;
@@ -486,6 +518,7 @@ bool respool_objects_run_after(const struct respool_objects *o, const void *afte
 		row->free += hweight64(run->bits[i]);
 		row->live += hweight64(READ_ONCE(respool_object_live_bits(o, run)[i]));
 	}
+	row->out = o->per_run - row->free - row->live;
 	return true;
 }
 

@@ -88,6 +88,9 @@ struct respool_objects {
 	u32 first;			/* offset of the first object in its run */
 	u32 per_run;			/* objects in a run */
 	u32 words;			/* of free bits, and of live bits */
+	u32 tail;			/* offset of the tail in its run */
+	u64 bits_key;			/* what the first word of free bits counts in the sum */
+	u64 nr_free_key;		/* what the number of free objects does */
 	u32 shift;			/* log2 of the bytes of a run */
 	uintptr_t first_slot;		/* the first place for a run, counted from address 0 */
 	unsigned long nr_slots;		/* places for runs that [low, low + span) touches */
@@ -108,11 +111,13 @@ struct respool_objects {
  * @run: the run
  * @free: free objects
  * @live: live objects
+ * @out: objects that are neither
  */
 struct respool_object_row {
 	const void *run;
 	u32 free;
 	u32 live;
+	u32 out;
 };
 
 /* Lock-free: any caller, any time after init */
@@ -131,26 +136,41 @@ static inline struct respool_object_run *respool_object_run_of(const struct resp
 					     (((uintptr_t)addr + o->skew) & o->mask));
 }
 
-/* Whether there is a run in service there, as its first word has it. */
+/* Whether a run that was one in service is still, as its first word has it. */
+static inline bool respool_object_run_lasts(const struct respool_objects *o,
+					    const struct respool_object_run *run)
+{
+	return READ_ONCE(run->check) == respool_object_check(o, run);
+}
+
+/* Whether there is one at any address. */
 static inline bool respool_object_run_checks(const struct respool_objects *o,
 					     const struct respool_object_run *run)
 {
-	return (uintptr_t)run - o->low < o->span &&
-	       READ_ONCE(run->check) == respool_object_check(o, run);
+	return (uintptr_t)run - o->low < o->span && respool_object_run_lasts(o, run);
 }
 
 /*
- * Which object of @run starts at @addr; what is beyond the last, if none does.
- * The reciprocal is that of stride in 40 bits, rounded up, which is exact for
- * offsets and strides below 2^20 (Granlund and Montgomery, 1994).
+ * Which object of @run starts at @object. The reciprocal is that of stride in
+ * 40 bits, rounded up, which is exact for offsets and strides below 2^20
+ * (Granlund and Montgomery, 1994).
  */
-static inline u32 respool_object_index(const struct respool_objects *o,
-				       const struct respool_object_run *run, const void *addr)
+static inline u64 respool_object_index(const struct respool_objects *o,
+				       const struct respool_object_run *run, const void *object)
 {
-	u64 offset = (uintptr_t)addr - (uintptr_t)run - o->first;
-	u64 index = (offset * o->reciprocal) >> 40;
+	u64 offset = (uintptr_t)object - (uintptr_t)run - o->first;
 
-	return index * o->stride == offset ? (u32)index : RESPOOL_OBJECTS_PER_RUN;
+	return (offset * o->reciprocal) >> 40;
+}
+
+/* The same for any address in @run: what is beyond the last, if none starts there. */
+static inline u64 respool_object_index_at(const struct respool_objects *o,
+					  const struct respool_object_run *run, const void *addr)
+{
+	u64 index = respool_object_index(o, run, addr);
+
+	return index * o->stride + o->first == (uintptr_t)addr - (uintptr_t)run ?
+	       index : RESPOOL_OBJECTS_PER_RUN;
 }
 
 static inline unsigned long *respool_object_live_bits(const struct respool_objects *o,
@@ -160,13 +180,13 @@ static inline unsigned long *respool_object_live_bits(const struct respool_objec
 }
 
 /* An object that is out becomes live. False: its run is damaged. */
-static inline bool respool_object_give(const struct respool_objects *o, const void *addr)
+static inline bool respool_object_give(const struct respool_objects *o, const void *object)
 {
-	struct respool_object_run *run = respool_object_run_of(o, addr);
+	struct respool_object_run *run = respool_object_run_of(o, object);
 
-	if (unlikely(!respool_object_run_checks(o, run)))
+	if (unlikely(!respool_object_run_lasts(o, run)))
 		return false;
-	set_bit(respool_object_index(o, run, addr), respool_object_live_bits(o, run));
+	set_bit(respool_object_index(o, run, object), respool_object_live_bits(o, run));
 	return true;
 }
 
@@ -178,11 +198,11 @@ static inline bool respool_object_end(const struct respool_objects *o, const voi
 {
 	struct respool_object_run *run = respool_object_run_of(o, addr);
 	unsigned long *live;
-	u32 index;
+	u64 index;
 
 	if (unlikely(!respool_object_run_checks(o, run)))
 		return false;
-	index = respool_object_index(o, run, addr);
+	index = respool_object_index_at(o, run, addr);
 	if (unlikely(index >= o->per_run))
 		return false;
 	live = respool_object_live_bits(o, run);
@@ -217,7 +237,7 @@ void *respool_objects_at(const struct respool_objects *o, const void *run, u32 i
 void respool_objects_add(struct respool_objects *o, void *mem);
 void *respool_objects_remove_empty(struct respool_objects *o, u64 keep);
 u32 respool_objects_take(struct respool_objects *o, void **objects, u32 nr);
-int respool_objects_put(struct respool_objects *o, const void *object);
+u32 respool_objects_put(struct respool_objects *o, void *const *objects, u32 nr);
 void respool_objects_blame(struct respool_objects *o, const void *addr);
 u64 respool_objects_salvage(struct respool_objects *o);
 

@@ -6,8 +6,9 @@
  * *handle* (struct respool) is one client's account on a pool. A *block* is
  * what the page layer hands out: 2^order pages aligned to their own size, or
  * an exact number of pages. A *slab* is a byte allocator that takes *runs* of
- * pages from a pool and cuts them into blocks of any size. Sizes are in bytes
- * unless a name says pages or order (log2 of a number of pages).
+ * pages from a pool and cuts them into blocks of any size. A *cache* cuts its
+ * runs into *objects* of one size. Sizes are in bytes unless a name says pages
+ * or order (log2 of a number of pages).
  *
  * Errors. Constructors return ERR_PTR(). Allocations return NULL, which means
  * "nothing to give". Frees return 0 or an errno that names the mistake:
@@ -15,12 +16,13 @@
  *   -EALREADY  the block is already free (double free)
  *   -EINVAL    the address lies inside a block, not at its start
  *   -ERANGE    the block is of another order than the caller says
- *   -EFAULT    the address does not belong to this pool or slab at all
- *   -EXDEV     the block belongs to another slab of the same pool
+ *   -EFAULT    the address does not belong to this pool, slab or cache at all
+ *   -EXDEV     the block belongs to another slab of the same pool, the object
+ *              to another cache
  *   -EUCLEAN   the allocator's own data there is damaged
  *
  * A refused call changes nothing but a counter, and each kind of mistake is
- * logged once per pool and slab.
+ * logged once per pool, slab and cache.
  */
 #ifndef _LINUX_RESPOOL_H
 #define _LINUX_RESPOOL_H
@@ -31,8 +33,9 @@
 struct page;
 struct respool;
 struct respool_slab;
+struct respool_cache;
 
-/* Longest name of a pool, an owner or a slab, terminating zero included. */
+/* Longest name of a pool, an owner, a slab or a cache, terminating zero included. */
 #define RESPOOL_NAME_LEN	32
 
 /* Orders 0..32: blocks of one page up to 2^32 pages. */
@@ -44,12 +47,13 @@ struct respool_slab;
  * @RESPOOL_INTERIOR: address inside a block instead of at its start
  * @RESPOOL_WRONG_ORDER: block freed as another order than it has
  * @RESPOOL_FOREIGN: address outside the pool, or never handed out by it
- * @RESPOOL_WRONG_SLAB: block of another slab
+ * @RESPOOL_WRONG_SLAB: block of another slab, object of another cache
  * @RESPOOL_ZERO_SIZE: request for nothing
  * @RESPOOL_TOO_LARGE: request that no state of the pool could serve
  * @RESPOOL_BAD_ALIGN: alignment that is not a power of two
  * @RESPOOL_OVERFLOW: request whose size does not fit in the arithmetic
  * @RESPOOL_CORRUPT: the allocator's data was overwritten
+ * @RESPOOL_BAD_FLAGS: request with flags that contradict what is asked
  * @RESPOOL_NR_REFUSALS: number of kinds
  */
 enum respool_refusal {
@@ -63,6 +67,7 @@ enum respool_refusal {
 	RESPOOL_BAD_ALIGN,
 	RESPOOL_OVERFLOW,
 	RESPOOL_CORRUPT,
+	RESPOOL_BAD_FLAGS,
 	RESPOOL_NR_REFUSALS,
 };
 
@@ -324,5 +329,65 @@ unsigned int respool_slab_free_bulk(struct respool_slab *slab, unsigned int nr, 
 size_t respool_usable_size(struct respool_slab *slab, const void *addr);
 void respool_slab_stats(struct respool_slab *slab, struct respool_slab_stats *stats);
 int respool_slab_validate(struct respool_slab *slab, char *why, size_t len);
+
+/**
+ * struct respool_cache_stats - A cache's state at one moment.
+ * @size: bytes of an object, as asked for
+ * @object_bytes: bytes from one object to the next
+ * @run_pages: pages of a run
+ * @run_objects: objects in a run
+ * @held_pages: pages taken from the pool; times the page size it equals
+ *	(@live_objects + @free_objects + @cached_objects) * @object_bytes +
+ *	@overhead_bytes
+ * @runs: runs in service
+ * @empty_runs: those of @runs whose objects are all free; one is kept warm
+ * @damaged_runs: runs out of service
+ * @live_objects: objects handed out
+ * @free_objects: free objects in runs
+ * @cached_objects: free objects in per-CPU magazines
+ * @overhead_bytes: headers and ends of runs, and runs out of service
+ * @peak_held_pages: highest @held_pages since create
+ * @allocations: objects handed out since create
+ * @frees: frees accepted since create
+ * @failures: calls not served since create, refused ones included
+ * @runs_taken: runs taken from the page layer since create
+ * @runs_returned: runs given back since create
+ * @refusals: calls refused since create, by &enum respool_refusal
+ */
+struct respool_cache_stats {
+	u64 size;
+	u64 object_bytes;
+	u64 run_pages;
+	u64 run_objects;
+	u64 held_pages;
+	u64 runs;
+	u64 empty_runs;
+	u64 damaged_runs;
+	u64 live_objects;
+	u64 free_objects;
+	u64 cached_objects;
+	u64 overhead_bytes;
+	u64 peak_held_pages;
+	u64 allocations;
+	u64 frees;
+	u64 failures;
+	u64 runs_taken;
+	u64 runs_returned;
+	u64 refusals[RESPOOL_NR_REFUSALS];
+};
+
+/* Objects of one size: slab/cache.c */
+struct respool_cache *respool_cache_create(struct respool *pool, const char *name, size_t size,
+					   size_t align, void (*ctor)(void *object));
+void respool_cache_destroy(struct respool_cache *cache);
+const char *respool_cache_name(const struct respool_cache *cache);
+void *respool_cache_alloc(struct respool_cache *cache, gfp_t gfp);
+unsigned int respool_cache_alloc_bulk(struct respool_cache *cache, unsigned int nr,
+				      void **objects, gfp_t gfp);
+int respool_cache_free(struct respool_cache *cache, void *object);
+unsigned int respool_cache_free_bulk(struct respool_cache *cache, unsigned int nr, void **objects);
+void respool_cache_shrink(struct respool_cache *cache);
+void respool_cache_stats(struct respool_cache *cache, struct respool_cache_stats *stats);
+int respool_cache_validate(struct respool_cache *cache, char *why, size_t len);
 
 #endif /* _LINUX_RESPOOL_H */

@@ -45,7 +45,9 @@ extern const struct bench_allocator bench_gen_pool_best;
 
 /* bytes.c */
 extern const struct bench_allocator bench_respool_bytes;
+extern const struct bench_allocator bench_respool_cache;
 extern const struct bench_allocator bench_kmalloc;
+extern const struct bench_allocator bench_kmem_cache;
 extern const struct bench_allocator bench_dma_pool;
 extern const struct bench_allocator bench_gen_pool_bytes;
 

@@ -48,6 +48,41 @@ const struct bench_allocator bench_respool_bytes = {
 	.free = slab_free,
 };
 
+/* A cache of respool's */
+
+static struct respool_cache *cache;
+
+static int cache_create(u64 bytes, unsigned long size)
+{
+	cache = respool_cache_create(bench_pool, "bench", size, 0, NULL);
+	return PTR_ERR_OR_ZERO(cache);
+}
+
+static void cache_destroy(void)
+{
+	respool_cache_destroy(cache);
+}
+
+static void *cache_alloc(unsigned long size)
+{
+	return respool_cache_alloc(cache, GFP_NOWAIT);
+}
+
+static void cache_free(void *object, unsigned long size)
+{
+	respool_cache_free(cache, object);
+}
+
+const struct bench_allocator bench_respool_cache = {
+	.name = "respool_cache",
+	.bytes = true,
+	.one_size = true,
+	.create = cache_create,
+	.destroy = cache_destroy,
+	.alloc = cache_alloc,
+	.free = cache_free,
+};
+
 /* kmalloc() */
 
 static void *kmalloc_alloc(unsigned long size)
@@ -65,6 +100,41 @@ const struct bench_allocator bench_kmalloc = {
 	.bytes = true,
 	.alloc = kmalloc_alloc,
 	.free = kmalloc_free,
+};
+
+/* kmem_cache_alloc() */
+
+static struct kmem_cache *kmem_cache;
+
+static int kmem_create(u64 bytes, unsigned long size)
+{
+	kmem_cache = kmem_cache_create("respool_bench", size, 0, 0, NULL);
+	return kmem_cache ? 0 : -ENOMEM;
+}
+
+static void kmem_destroy(void)
+{
+	kmem_cache_destroy(kmem_cache);
+}
+
+static void *kmem_alloc(unsigned long size)
+{
+	return kmem_cache_alloc(kmem_cache, GFP_NOWAIT | __GFP_NOWARN);
+}
+
+static void kmem_free(void *object, unsigned long size)
+{
+	kmem_cache_free(kmem_cache, object);
+}
+
+const struct bench_allocator bench_kmem_cache = {
+	.name = "kmem_cache",
+	.bytes = true,
+	.one_size = true,
+	.create = kmem_create,
+	.destroy = kmem_destroy,
+	.alloc = kmem_alloc,
+	.free = kmem_free,
 };
 
 /* dma_pool, of a device that does nothing else */

@@ -66,7 +66,9 @@ static const struct bench_allocator *competitors[] = {
 	&bench_gen_pool_first,
 	&bench_gen_pool_best,
 	&bench_respool_bytes,
+	&bench_respool_cache,
 	&bench_kmalloc,
+	&bench_kmem_cache,
 	&bench_dma_pool,
 	&bench_gen_pool_bytes,
 	NULL,	/* gpu_buddy, if it is there */

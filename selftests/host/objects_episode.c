@@ -41,6 +41,8 @@ static void compare_run(struct episode *e, const struct respool_object_row *row)
 		     objects_twin_count(&e->twin, run, TWIN_FREE));
 	expect_equal("live objects of a run", row->live,
 		     objects_twin_count(&e->twin, run, TWIN_LIVE));
+	expect_equal("objects of a run that are out", row->out,
+		     objects_twin_count(&e->twin, run, TWIN_OUT));
 }
 
 static void compare_live(struct episode *e, const void *start)
@@ -235,17 +237,26 @@ static void end(struct episode *e)
 		differ("it is said not to be live");
 }
 
+#define PUT_MAX		4
+
 static void put(struct episode *e)
 {
-	struct twin_object *object = choose_object(e, TWIN_OUT);
-	int error;
+	u32 out = e->twin.nr[TWIN_OUT], want = 1 + choose(e->c, PUT_MAX), first, nr, i;
+	struct twin_object *object[PUT_MAX];
+	void *at[PUT_MAX];
 
-	doing("put the object at %ld", object->at - e->arena, 0);
-	error = respool_objects_put(&e->core, object->at);
-	if (!error)
-		objects_twin_set(&e->twin, object, TWIN_FREE);
-	else if (!e->damaged || error != -EUCLEAN)
-		differ("error %d", error);
+	want = min(want, out);
+	first = choose(e->c, out - want + 1);
+	for (i = 0; i < want; i++) {
+		object[i] = objects_twin_nth(&e->twin, TWIN_OUT, first + i);
+		at[i] = object[i]->at;
+	}
+	doing("put %ld objects from the one at %ld on", want, object[0]->at - e->arena);
+	nr = respool_objects_put(&e->core, at, want);
+	if (nr < want && !e->damaged)
+		differ("only %u of %u went back", nr, want);
+	for (i = 0; i < nr; i++)
+		objects_twin_set(&e->twin, object[i], TWIN_FREE);
 }
 
 /* Any address, most of them near an object. */
@@ -412,13 +423,13 @@ static void return_all(struct episode *e, const u8 *damaged)
 		struct twin_object_run *run = &t->run[r];
 
 		for (i = 0; run->start && run->start != damaged && i < t->per_run; i++) {
-			u8 *at = run->object[i].at;
+			void *at = run->object[i].at;
 
 			expect_filled(e, &run->object[i]);
 			if (run->object[i].state == TWIN_LIVE && !respool_object_end(&e->core, at))
 				differ("an object of a sound run is said not to be live");
 			if (run->object[i].state != TWIN_FREE &&
-			    respool_objects_put(&e->core, at))
+			    respool_objects_put(&e->core, &at, 1) != 1)
 				differ("an object of a sound run cannot go back");
 		}
 	}
