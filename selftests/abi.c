@@ -288,7 +288,6 @@ TEST_F(abi, calls_on_many_blocks_take_all_of_them_or_none)
 	ASSERT_EQ(0, run(self->fd, OP(ALLOC_PAGES), NULL));
 	EXPECT_EQ(-EINVAL, client_ioctl(self->fd, RESPOOL_TEST_IOC_MANY, &many));
 	EXPECT_EQ(-EINVAL, run(self->fd, OP(FREE_CLEARED, .handle = 1), NULL));
-	EXPECT_EQ(-EINVAL, run(self->fd, OP(FREE_RACE, .handle = 1), NULL));
 	EXPECT_EQ(0, run(self->fd, OP(FREE), NULL));
 	EXPECT_EQ(0, run(self->fd, OP(FREE, .handle = 1), NULL));
 }

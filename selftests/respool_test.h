@@ -84,13 +84,15 @@ enum respool_test_fit {
 
 /* Flags of a slab: those of struct respool_slab_options. */
 #define RESPOOL_TEST_SLAB_NO_MAGAZINES	0x1
-#define RESPOOL_TEST_SLAB_FLAGS		0x1
+#define RESPOOL_TEST_SLAB_NO_OBJECTS	0x2
+#define RESPOOL_TEST_SLAB_FLAGS		0x3
 
 /**
  * struct respool_test_slab - SLAB_CREATE: a byte allocator on this file's pool.
  * @name: in: name of the slab
  * @fit: in: &enum respool_test_fit, passed on unchecked
- * @flags: in: RESPOOL_TEST_SLAB_NO_MAGAZINES, passed on unchecked
+ * @flags: in: RESPOOL_TEST_SLAB_NO_MAGAZINES, RESPOOL_TEST_SLAB_NO_OBJECTS, passed on
+ *	unchecked
  * @slab: out: its number, 0..RESPOOL_TEST_MAX_SLABS - 1
  * @__reserved: in: zero
  */
@@ -167,7 +169,7 @@ struct respool_test_cache_destroy {
  * @RESPOOL_TEST_ALLOC_OBJECT: respool_cache_alloc() from the cache @slab
  * @RESPOOL_TEST_MARKED: look for the constructor's mark at the start of the object
  * @RESPOOL_TEST_DAMAGE: exclusive-or the byte @first bytes from the start of the
- *	object's run with @size
+ *	object's run, or of the page where a block of a slab starts, with @size
  * @RESPOOL_TEST_SHRINK: respool_cache_shrink() of the cache @slab
  * @RESPOOL_TEST_NR_OPS: number of operations
  *
@@ -176,7 +178,8 @@ struct respool_test_cache_destroy {
  *
  * FREE_CLEARED of a block that is not zero and FREE_RACE are mistakes that
  * respool cannot refuse: they are only safe while nothing else uses the pool.
- * DAMAGE may cost its cache any of its objects.
+ * DAMAGE may cost its cache any of its objects. In a slab it is for object runs
+ * of one page, which are freed with the file.
  */
 enum respool_test_opcode {
 	RESPOOL_TEST_ALLOC_PAGES,

@@ -524,10 +524,6 @@ static int run_race(struct test_file *file, struct respool_test_op *op)
 
 	if (IS_ERR(block))
 		return PTR_ERR(block);
-	if (block->kind == BLOCK_BYTES) {
-		release_block(block, BLOCK_LIVE);
-		return -EINVAL;
-	}
 
 	mutex_lock(&race_lock);
 	cpus_read_lock();
@@ -622,9 +618,20 @@ static void *run_of(struct test_file *file, const struct block *block)
 				    round_down(phys, file->cache[block->slab].run_bytes));
 }
 
+/* Runs of small blocks, if those are objects, are of one page. */
+static int damage_page(const struct block *block, const struct respool_test_op *op)
+{
+	if (op->first >= PAGE_SIZE)
+		return -EINVAL;
+	((u8 *)PTR_ALIGN_DOWN(block->addr, PAGE_SIZE))[op->first] ^= op->size;
+	return 0;
+}
+
 static int look_at_object(struct test_file *file, const struct block *block,
 			  struct respool_test_op *op)
 {
+	if (block->kind == BLOCK_BYTES && op->op == RESPOOL_TEST_DAMAGE)
+		return damage_page(block, op);
 	if (block->kind != BLOCK_OBJECT)
 		return -EINVAL;
 	if (op->op == RESPOOL_TEST_MARKED)
@@ -1830,14 +1837,22 @@ static int test_open(struct inode *inode, struct file *filp)
 	return 0;
 }
 
+/* A page that its slab left behind for damage, once for all blocks in it. */
+static void free_damaged_page(struct test_file *file, const struct block *block)
+{
+	if (atomic_read(&block->state) == BLOCK_LIVE && block->kind == BLOCK_BYTES)
+		respool_free_block(file->pool, PTR_ALIGN_DOWN(block->addr, PAGE_SIZE));
+}
+
 static int test_release(struct inode *inode, struct file *filp)
 {
 	struct test_file *file = filp->private_data;
 	u32 i;
 
 	for (i = 0; i < file->nr_blocks; i++) {
-		if (atomic_read(&file->blocks[i].state) == BLOCK_LIVE)
-			free_block(file, &file->blocks[i]);
+		if (atomic_read(&file->blocks[i].state) == BLOCK_LIVE &&
+		    !free_block(file, &file->blocks[i]))
+			atomic_set(&file->blocks[i].state, BLOCK_NONE);
 		cond_resched();
 	}
 	for (i = 0; i < RESPOOL_TEST_MAX_SLABS; i++)
@@ -1845,6 +1860,8 @@ static int test_release(struct inode *inode, struct file *filp)
 			respool_slab_destroy(file->slab[i]);
 	for (i = 0; i < RESPOOL_TEST_MAX_CACHES; i++)
 		respool_cache_destroy(file->cache[i].cache);
+	for (i = 0; i < file->nr_blocks; i++)
+		free_damaged_page(file, &file->blocks[i]);
 	if (file->pool)
 		respool_put(file->pool);
 	kvfree(file->blocks);
@@ -1878,6 +1895,7 @@ static int __init test_init(void)
 	BUILD_BUG_ON((int)RESPOOL_TEST_NEXT_FIT != (int)RESPOOL_NEXT_FIT);
 	BUILD_BUG_ON((int)RESPOOL_TEST_BEST_FIT != (int)RESPOOL_BEST_FIT);
 	BUILD_BUG_ON(RESPOOL_TEST_SLAB_NO_MAGAZINES != RESPOOL_SLAB_NO_MAGAZINES);
+	BUILD_BUG_ON(RESPOOL_TEST_SLAB_NO_OBJECTS != RESPOOL_SLAB_NO_OBJECTS);
 	BUILD_BUG_ON(sizeof(struct respool_test_info) != 48);
 	BUILD_BUG_ON(sizeof(struct respool_test_open) != 40);
 	BUILD_BUG_ON(sizeof(struct respool_test_slab) != 48);

@@ -339,12 +339,16 @@ static void make_live(struct respool_freelist *f, struct respool_header *b,
 	f->live_blocks++;
 	f->live_bytes += bytes - RESPOOL_BLOCK_HEADER;
 	f->peak_live_bytes = max(f->peak_live_bytes, f->live_bytes);
+	if (bytes <= RESPOOL_COUNTED_MAX)
+		f->blocks_of[bytes / RESPOOL_BLOCK_ALIGN]++;
 }
 
 static void forget_live(struct respool_freelist *f, const struct respool_header *b)
 {
 	f->live_blocks--;
 	f->live_bytes -= bytes_of(b) - RESPOOL_BLOCK_HEADER;
+	if (bytes_of(b) <= RESPOOL_COUNTED_MAX)
+		f->blocks_of[bytes_of(b) / RESPOOL_BLOCK_ALIGN]--;
 }
 
 /* Runs. */
@@ -1275,6 +1279,7 @@ static void forget_runs(struct respool_freelist *f)
 	f->free_blocks = 0;
 	f->free_bytes = 0;
 	f->rows = 0;
+	memset(f->blocks_of, 0, sizeof(f->blocks_of));
 	memset(f->columns, 0, sizeof(f->columns));
 	memset(f->class, 0, sizeof(f->class));
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Per-CPU magazines in front of a slab's free list: blocks that are used as far
- * as the free list knows and free as far as anybody else does.
+ * Per-CPU magazines in front of a slab's free list and its object runs: blocks
+ * that are used as far as those know and free as far as anybody else does.
  *
  * How much they may keep follows from how much the slab holds, so that they cost
  * little of it. What the slab holds goes back to the page layer for all that:
@@ -29,6 +29,7 @@
 
 /* Blocks that go one way or the other under one hold of the slab's lock. */
 #define BATCH		8
+#define OBJECT_BATCH	32
 
 /* Frees into a rack before somebody looks, at most. */
 #define MAX_FREES	64
@@ -36,11 +37,26 @@
 /* A slab that holds more gives back what it can when it is mostly free. */
 #define LARGE_SLAB	SZ_256K
 
+/*
+ * Blocks serve a hot size, too, while the free list has more in free blocks than
+ * that and than this part of what is held.
+ */
+#define MIN_HOLES	SZ_64K
+#define HOLE_SHARE	64
+
 /* Geometry */
 
 static unsigned int magazine_size(size_t bytes)
 {
 	return clamp_t(size_t, MAGAZINE_BYTES / bytes, MIN_BLOCKS, MAX_BLOCKS);
+}
+
+/* A class has runs enough to leave a CPU half a run, or a small one. */
+static unsigned int object_magazine_size(const struct respool_objects *o)
+{
+	u32 nr = max(MAGAZINE_BYTES / o->stride, o->per_run / 2);
+
+	return min3(nr, o->per_run, RESPOOL_MAGAZINE_MAX);
 }
 
 /* Size of the blocks of the magazine after the one of blocks of @bytes. */
@@ -62,24 +78,65 @@ static size_t magazine_bytes(unsigned int size)
 	return sizeof(struct respool_slab_magazine) + size * sizeof(void *);
 }
 
+/* Of the magazine that is always empty. */
+#define NO_MAGAZINE	offsetof(struct respool_rack, magazine)
+
+/* Where the magazine lies whose blocks serve so many half cells. */
+static u16 block_magazine(const struct respool_racks *r, size_t half_cells)
+{
+	size_t cells = (8 * half_cells + RESPOOL_BLOCK_HEADER + RESPOOL_BLOCK_ALIGN - 1) >>
+		       RESPOOL_CELL_SHIFT;
+
+	while (r->taking[cells] == NO_MAGAZINE && cells < RESPOOL_CACHED_CELLS)
+		cells++;
+	return r->taking[cells];
+}
+
+static u16 object_magazine(const struct respool_racks *r, unsigned int class)
+{
+	return r->offset[RESPOOL_BLOCK_MAGAZINES + class - 1];
+}
+
+/* From now on requests for the sizes of @class are served with objects, or with blocks. */
+static void serve_with(struct respool_racks *r, unsigned int class, bool objects)
+{
+	size_t last = class * RESPOOL_BLOCK_ALIGN / 8, i;
+
+	for (i = last - 1; i <= last; i++)
+		if (respool_hot_class_of(8 * i))
+			WRITE_ONCE(r->serving[i], objects ? object_magazine(r, class) :
+							    block_magazine(r, i));
+}
+
 /* Where each magazine lies in a rack, and which sizes are its; returns the rack's bytes. */
 static size_t lay_out(struct respool_racks *r, bool on)
 {
-	u16 empty = offsetof(struct respool_rack, magazine);
-	size_t bytes, cells, next = 0, end = empty + magazine_bytes(0);
+	size_t bytes, i, end = NO_MAGAZINE + magazine_bytes(0);
 
-	for (cells = 0; cells <= RESPOOL_CACHED_CELLS; cells++) {
-		r->serving[cells] = empty;
-		r->taking[cells] = empty;
-	}
+	for (i = 0; i <= RESPOOL_CACHED_CELLS; i++)
+		r->taking[i] = NO_MAGAZINE;
+	for (i = 0; i <= RESPOOL_HALF_CELLS; i++)
+		r->serving[i] = NO_MAGAZINE;
 	if (!on)
 		return end;
 	for_each_size(bytes) {
 		r->offset[r->magazines++] = end;
 		r->taking[bytes >> RESPOOL_CELL_SHIFT] = end;
-		for (; next <= bytes >> RESPOOL_CELL_SHIFT; next++)
-			r->serving[next] = end;
 		end += magazine_bytes(magazine_size(bytes));
+	}
+	for (i = 1; i <= RESPOOL_HALF_CELLS; i++)
+		r->serving[i] = block_magazine(r, i);
+	return end;
+}
+
+/* The same for those of objects, which serve nothing yet, behind @end. */
+static size_t lay_out_objects(struct respool_racks *r, size_t end)
+{
+	unsigned int class;
+
+	for (class = 1; class <= RESPOOL_HOT_CLASSES; class++) {
+		r->offset[r->magazines++] = end;
+		end += magazine_bytes(object_magazine_size(respool_hot_objects(&r->hot, class)));
 	}
 	return end;
 }
@@ -93,33 +150,59 @@ static struct respool_rack *rack_of(struct respool_racks *r, unsigned int cpu)
 	return *per_cpu_ptr(r->rack, cpu);
 }
 
-static int make_rack(struct respool_racks *r, size_t rack_bytes, unsigned int cpu)
+static void make_magazines(struct respool_racks *r, struct respool_rack *rack)
 {
-	struct respool_rack *rack = kvzalloc_node(rack_bytes, GFP_KERNEL, cpu_to_node(cpu));
 	struct respool_slab_magazine *magazine;
 	size_t bytes;
 
-	if (!rack)
-		return -ENOMEM;
-	*per_cpu_ptr(r->rack, cpu) = rack;
 	for_each_size(bytes) {
-		if (!r->magazines)
-			break;
 		magazine = respool_magazine_at(rack, r->taking[bytes >> RESPOOL_CELL_SHIFT]);
 		magazine->size = magazine_size(bytes);
 		magazine->max = 1;
 		magazine->bytes = bytes;
 	}
+}
+
+static void make_object_magazines(struct respool_racks *r, struct respool_rack *rack)
+{
+	struct respool_slab_magazine *magazine;
+	const struct respool_objects *o;
+	unsigned int class;
+
+	for (class = 1; class <= RESPOOL_HOT_CLASSES; class++) {
+		o = respool_hot_objects(&r->hot, class);
+		magazine = respool_object_magazine(r, rack, class);
+		magazine->size = object_magazine_size(o);
+		magazine->max = magazine->size;
+		magazine->class = class;
+		magazine->bytes = o->stride;
+	}
+}
+
+static int make_rack(struct respool_racks *r, size_t rack_bytes, unsigned int cpu)
+{
+	struct respool_rack *rack = kvzalloc_node(rack_bytes, GFP_KERNEL, cpu_to_node(cpu));
+
+	if (!rack)
+		return -ENOMEM;
+	*per_cpu_ptr(r->rack, cpu) = rack;
+	if (r->magazines)
+		make_magazines(r, rack);
+	if (r->hot.map)
+		make_object_magazines(r, rack);
 	return 0;
 }
 
-/* Racks before @runs, which @lock guards; or, unless @on, none that hold anything. */
+/*
+ * Racks before @runs, which @lock guards; or, unless @on, none that hold
+ * anything. With @objects also object runs beside the free list.
+ */
 int respool_racks_init(struct respool_racks *r, struct respool_runs *runs, raw_spinlock_t *lock,
-		       bool on)
+		       bool on, bool objects)
 {
 	size_t rack_bytes = lay_out(r, on);
 	unsigned int cpu;
-	int error = 0;
+	int error;
 
 	r->freelist = runs->freelist;
 	r->runs = runs;
@@ -127,11 +210,12 @@ int respool_racks_init(struct respool_racks *r, struct respool_runs *runs, raw_s
 	r->rack = alloc_percpu(struct respool_rack *);
 	if (!r->rack)
 		return -ENOMEM;
-	for_each_possible_cpu(cpu) {
-		error = make_rack(r, rack_bytes, cpu);
-		if (error)
-			break;
-	}
+	error = respool_hot_init(&r->hot, runs, on && objects);
+	if (!error && r->hot.map)
+		rack_bytes = lay_out_objects(r, rack_bytes);
+	for_each_possible_cpu(cpu)
+		if (!error)
+			error = make_rack(r, rack_bytes, cpu);
 	if (error)
 		respool_racks_destroy(r);
 	return error;
@@ -147,6 +231,7 @@ void respool_racks_destroy(struct respool_racks *r)
 		kvfree(rack_of(r, cpu));
 	free_percpu(r->rack);
 	r->rack = NULL;
+	respool_hot_destroy(&r->hot);
 }
 
 /*
@@ -217,12 +302,25 @@ static u64 cached_in(const struct respool_rack *rack)
 	return READ_ONCE(rack->moved) + READ_ONCE(rack->frees) - READ_ONCE(rack->allocations);
 }
 
+/* Usable bytes of what is in a magazine. */
+static u64 cached_bytes(const struct respool_slab_magazine *magazine)
+{
+	u64 bytes = 0;
+	unsigned int i;
+
+	if (magazine->class)
+		return magazine->nr * (u64)magazine->bytes;
+	for (i = 0; i < magazine->nr; i++)
+		bytes += respool_block_bytes(magazine->block[i]) - RESPOOL_BLOCK_HEADER;
+	return bytes;
+}
+
 /* All racks are held. */
 void respool_racks_count(struct respool_racks *r, struct respool_racks_sum *sum)
 {
 	struct respool_slab_magazine *magazine;
 	struct respool_rack *rack;
-	unsigned int cpu, i, j;
+	unsigned int cpu, i;
 
 	memset(sum, 0, sizeof(*sum));
 	for_each_possible_cpu(cpu) {
@@ -231,10 +329,19 @@ void respool_racks_count(struct respool_racks *r, struct respool_racks_sum *sum)
 		sum->frees += rack->frees;
 		sum->cached_blocks += cached_in(rack);
 		for_each_magazine(i, magazine, r, rack)
-			for (j = 0; j < magazine->nr; j++)
-				sum->cached_bytes += respool_block_bytes(magazine->block[j]) -
-						     RESPOOL_BLOCK_HEADER;
+			sum->cached_bytes += cached_bytes(magazine);
 	}
+}
+
+/* Objects of @class in magazines. All racks are held. */
+u64 respool_racks_cached_of(struct respool_racks *r, unsigned int class)
+{
+	unsigned int cpu;
+	u64 cached = 0;
+
+	for_each_possible_cpu(cpu)
+		cached += respool_object_magazine(r, rack_of(r, cpu), class)->nr;
+	return cached;
 }
 
 /* The locked half: under the slab's lock, and, where one is named, with a rack held */
@@ -249,14 +356,37 @@ static int put_locked(struct respool_racks *r, void *block)
 	return error;
 }
 
+/* Objects go back into their runs; returns how many did. */
+static unsigned int put_objects_locked(struct respool_racks *r, unsigned int class,
+				       void *const *objects, unsigned int nr)
+{
+	unsigned int done = respool_hot_put(&r->hot, class, objects, nr);
+
+	if (respool_hot_cools(&r->hot, class))
+		serve_with(r, class, false);
+	return done;
+}
+
+static unsigned int put_oldest_locked(struct respool_racks *r,
+				      const struct respool_slab_magazine *magazine,
+				      unsigned int nr)
+{
+	unsigned int done = 0;
+
+	if (magazine->class)
+		return put_objects_locked(r, magazine->class, magazine->block, nr);
+	while (done < nr && !put_locked(r, magazine->block[done]))
+		done++;
+	return done;
+}
+
 /* Give up to @nr blocks back, the oldest; the youngest take their place. */
 static unsigned int drain_locked(struct respool_racks *r, struct respool_rack *rack,
 				 struct respool_slab_magazine *magazine, unsigned int nr)
 {
-	unsigned int done = 0, left;
+	unsigned int done = put_oldest_locked(r, magazine, min_t(unsigned int, nr, magazine->nr));
+	unsigned int left;
 
-	while (done < nr && done < magazine->nr && !put_locked(r, magazine->block[done]))
-		done++;
 	left = magazine->nr - done;
 	memmove(magazine->block, magazine->block + max(left, done),
 		min(left, done) * sizeof(magazine->block[0]));
@@ -265,18 +395,26 @@ static unsigned int drain_locked(struct respool_racks *r, struct respool_rack *r
 	return done;
 }
 
-/* How much a magazine may keep follows what the slab holds. */
+/* Blocks that go into or out of a magazine under one hold of the lock. */
+static unsigned int batch_of(const struct respool_slab_magazine *magazine)
+{
+	return clamp(magazine->max / 2, 1, magazine->class ? OBJECT_BATCH : BATCH);
+}
+
+/* How much a magazine of blocks may keep follows what the slab holds. */
 static void adjust_locked(struct respool_racks *r, struct respool_slab_magazine *magazine)
 {
-	u64 share = r->freelist->held_bytes / HELD_SHARE;
+	u64 share = respool_runs_held(r->runs) / HELD_SHARE;
 
+	if (magazine->class)
+		return;
 	magazine->max = clamp_t(u64, share / magazine->bytes, 1, magazine->size);
 }
 
 /* Blocks that somebody holds; about as many, as others take and give meanwhile. */
 static u64 count_live(struct respool_racks *r)
 {
-	s64 live = r->freelist->live_blocks;
+	s64 live = r->freelist->live_blocks + r->hot.used;
 	unsigned int cpu;
 
 	for_each_possible_cpu(cpu)
@@ -319,14 +457,20 @@ static bool look_locked(struct respool_racks *r, struct respool_rack *rack)
 	return !live || (f->held_bytes > LARGE_SLAB && f->free_bytes > f->held_bytes / 2);
 }
 
-/* Take a run and serve from it. One that may not be kept is to be looked for. */
+/* There were @few runs, or not. Those that may not be kept are to be looked for. */
+static void note_growth(struct respool_racks *r, bool few)
+{
+	if (few && !respool_runs_few(r->runs))
+		limit_frees(r, 0);
+}
+
+/* Take a run and serve from it. */
 static int grow_locked(struct respool_racks *r, size_t size, size_t align, void **block)
 {
 	bool few = respool_runs_few(r->runs);
 	int error = respool_runs_grow(r->runs, size, align, block);
 
-	if (few && !respool_runs_few(r->runs))
-		limit_frees(r, 0);
+	note_growth(r, few);
 	return error;
 }
 
@@ -337,7 +481,7 @@ static bool shrink_locked(struct respool_racks *r, struct respool_rack *rack)
 	unsigned int left = BATCH, i;
 
 	for_each_magazine(i, magazine, r, rack) {
-		if (magazine->nr)
+		if (magazine->nr && !magazine->class)
 			left -= drain_locked(r, rack, magazine, left);
 		if (!left)
 			break;
@@ -356,6 +500,24 @@ static int alloc_locked(struct respool_racks *r, size_t size, size_t align, void
 	return error;
 }
 
+/* The free list notes its own peak; this is for when there are objects, too. */
+static void note_peak(struct respool_racks *r)
+{
+	r->peak_live_bytes = max(r->peak_live_bytes,
+				 r->freelist->live_bytes + r->hot.used_bytes);
+}
+
+static unsigned int take_objects_locked(struct respool_racks *r, unsigned int class,
+					void **objects, unsigned int nr)
+{
+	bool few = respool_runs_few(r->runs);
+	unsigned int got = respool_hot_take(&r->hot, class, objects, nr);
+
+	note_growth(r, few);
+	note_peak(r);
+	return got;
+}
+
 /* Fill an empty magazine. */
 static unsigned int fill_locked(struct respool_racks *r, struct respool_rack *rack,
 				struct respool_slab_magazine *magazine)
@@ -363,11 +525,22 @@ static unsigned int fill_locked(struct respool_racks *r, struct respool_rack *ra
 	unsigned int nr;
 
 	adjust_locked(r, magazine);
-	nr = clamp(magazine->max / 2, 1, BATCH);
-	magazine->nr = respool_freelist_take(r->freelist, magazine->bytes, nr,
-					     magazine->block);
+	nr = batch_of(magazine);
+	if (magazine->class)
+		magazine->nr = take_objects_locked(r, magazine->class, magazine->block, nr);
+	else
+		magazine->nr = respool_freelist_take(r->freelist, magazine->bytes, nr,
+						     magazine->block);
 	rack->moved += magazine->nr;
 	return magazine->nr;
+}
+
+static bool give(struct respool_racks *r, const struct respool_slab_magazine *magazine,
+		 void *block)
+{
+	if (magazine->class)
+		return respool_object_give(respool_hot_objects(&r->hot, magazine->class), block);
+	return respool_block_give(block, magazine->bytes);
 }
 
 /* The youngest block; if it is not what it should be, it is damaged. */
@@ -375,8 +548,11 @@ static int pop_locked(struct respool_racks *r, struct respool_rack *rack,
 		      struct respool_slab_magazine *magazine, void **block)
 {
 	*block = magazine->block[magazine->nr - 1];
-	if (!respool_block_give(*block, magazine->bytes)) {
-		r->freelist->damage = respool_header_of(*block);
+	if (!give(r, magazine, *block)) {
+		if (magazine->class)
+			respool_hot_blame(&r->hot, magazine->class, *block);
+		else
+			r->freelist->damage = respool_header_of(*block);
 		return -EUCLEAN;
 	}
 	magazine->nr--;
@@ -384,16 +560,69 @@ static int pop_locked(struct respool_racks *r, struct respool_rack *rack,
 	return 0;
 }
 
-static int serve_locked(struct respool_racks *r, struct respool_rack *rack,
-			struct respool_slab_magazine *magazine, void **block)
+/*
+ * A block for @size, which is hot, before there is a new run for it: if a magazine
+ * has one left, or the free list has so many holes that they had better be filled.
+ * %NULL: an object it is to be.
+ */
+static struct respool_slab_magazine *choose_block_locked(struct respool_racks *r,
+							 struct respool_rack *rack, size_t size)
 {
+	struct respool_slab_magazine *blocks;
+	bool holes = r->freelist->free_bytes > max_t(u64, respool_runs_held(r->runs) / HOLE_SHARE,
+						     MIN_HOLES);
+
+	blocks = respool_magazine_at(rack, block_magazine(r, DIV_ROUND_UP(size, 8)));
+	return blocks->nr || (holes && fill_locked(r, rack, blocks)) ? blocks : NULL;
+}
+
+/*
+ * @magazine, which serves @size, has nothing left. Returns the one that shall. If
+ * the slab has very many blocks of that size, objects serve it from now on.
+ */
+static struct respool_slab_magazine *choose_locked(struct respool_racks *r,
+						   struct respool_rack *rack,
+						   struct respool_slab_magazine *magazine,
+						   size_t size)
+{
+	unsigned int class = respool_hot_class_of(size);
+	struct respool_slab_magazine *blocks;
+	u64 bytes;
+
+	if (!class)
+		return magazine;
+	if (magazine->class) {
+		if (respool_hot_objects(&r->hot, class)->nr_free)
+			return magazine;
+		blocks = choose_block_locked(r, rack, size);
+		return blocks ? blocks : magazine;
+	}
+	bytes = (u64)r->freelist->blocks_of[magazine->bytes / RESPOOL_BLOCK_ALIGN] *
+		magazine->bytes;
+	if (!respool_hot_is_due(&r->hot, class, bytes))
+		return magazine;
+	serve_with(r, class, true);
+	return respool_object_magazine(r, rack, class);
+}
+
+/* With the pool short of pages, a block may do for an object. */
+static size_t usable_of(const struct respool_slab_magazine *magazine)
+{
+	return magazine->class ? magazine->bytes : magazine->bytes - RESPOOL_BLOCK_HEADER;
+}
+
+static int serve_locked(struct respool_racks *r, struct respool_rack *rack,
+			struct respool_slab_magazine *magazine, size_t size, void **block)
+{
+	if (!magazine->nr)
+		magazine = choose_locked(r, rack, magazine, size);
 	if (magazine->nr || fill_locked(r, rack, magazine))
 		return pop_locked(r, rack, magazine, block);
-	if (r->freelist->damage)
+	if (respool_racks_damaged(r))
 		return -EUCLEAN;
 	if (shrink_locked(r, rack) && fill_locked(r, rack, magazine))
 		return pop_locked(r, rack, magazine, block);
-	return alloc_locked(r, magazine->bytes - RESPOOL_BLOCK_HEADER, RESPOOL_BLOCK_ALIGN, block);
+	return alloc_locked(r, usable_of(magazine), RESPOOL_BLOCK_ALIGN, block);
 }
 
 /* Calls */
@@ -403,7 +632,7 @@ static struct respool_slab_magazine *serving(struct respool_racks *r, struct res
 {
 	if (size > RESPOOL_CACHED_MAX || align > RESPOOL_BLOCK_ALIGN)
 		return (void *)rack->magazine;
-	return respool_magazine_at(rack, r->serving[respool_cells_of(size)]);
+	return respool_magazine_for(r, rack, size);
 }
 
 /*
@@ -421,10 +650,10 @@ int respool_racks_alloc(struct respool_racks *r, size_t size, size_t align, void
 	preempt_disable();
 	rack = __this_cpu_read(*r->rack);
 	held = respool_rack_trylock(rack);
-	magazine = serving(r, rack, size, align);
 	raw_spin_lock_irqsave(r->lock, flags);
+	magazine = serving(r, rack, size, align);
 	if (held && magazine->size)
-		error = serve_locked(r, rack, magazine, block);
+		error = serve_locked(r, rack, magazine, size, block);
 	else
 		error = alloc_locked(r, size, align, block);
 	raw_spin_unlock_irqrestore(r->lock, flags);
@@ -448,11 +677,40 @@ static bool take_in(struct respool_racks *r, struct respool_rack *rack, void *bl
 		return false;
 	adjust_locked(r, magazine);
 	if (magazine->nr >= magazine->max)
-		drain_locked(r, rack, magazine, clamp(magazine->max / 2, 1, BATCH));
+		drain_locked(r, rack, magazine, batch_of(magazine));
 	if (magazine->nr >= magazine->max || !respool_block_end(block, tag))
 		return false;
 	magazine->block[magazine->nr++] = block;
 	return true;
+}
+
+/*
+ * End the life of an object. It goes into @rack, if there is one that has room
+ * for it, which sets @cached, or into its run.
+ */
+static int free_object(struct respool_racks *r, struct respool_rack *rack, unsigned int class,
+		       void *object, bool *cached)
+{
+	struct respool_slab_magazine *magazine;
+	int error = respool_hot_end(&r->hot, class, object);
+
+	*cached = false;
+	if (error)
+		return error;
+	if (rack) {
+		magazine = respool_object_magazine(r, rack, class);
+		if (magazine->nr >= magazine->max)
+			drain_locked(r, rack, magazine, batch_of(magazine));
+		*cached = magazine->nr < magazine->max;
+	}
+	if (*cached) {
+		magazine->block[magazine->nr++] = object;
+		return 0;
+	}
+	if (put_objects_locked(r, class, &object, 1))
+		return 0;
+	respool_object_give(respool_hot_objects(&r->hot, class), object);
+	return -EUCLEAN;
 }
 
 /* Where the rack as it is cannot take the block, and for every mistake. */
@@ -462,14 +720,18 @@ int respool_racks_free(struct respool_racks *r, void *block)
 	struct respool_rack *rack;
 	bool held, done, settle = false;
 	unsigned long flags;
+	unsigned int class;
 	int error = 0;
 
 	preempt_disable();
 	rack = __this_cpu_read(*r->rack);
 	held = respool_rack_trylock(rack);
 	raw_spin_lock_irqsave(r->lock, flags);
-	done = held && take_in(r, rack, block);
-	if (!done)
+	class = respool_hot_class_at(&r->hot, block);
+	done = !class && held && take_in(r, rack, block);
+	if (class)
+		error = free_object(r, held ? rack : NULL, class, block, &done);
+	else if (!done)
 		error = respool_freelist_free(r->freelist, block, &empty);
 	if (empty)
 		respool_runs_settle(r->runs, empty);
@@ -487,6 +749,72 @@ int respool_racks_free(struct respool_racks *r, void *block)
 	if (settle)
 		respool_racks_drain(r);
 	return error;
+}
+
+static int usable_locked(struct respool_racks *r, const void *addr, size_t *size)
+{
+	unsigned int class = respool_hot_class_at(&r->hot, addr);
+	int error;
+
+	if (!class)
+		return respool_freelist_usable_size(r->freelist, addr, size);
+	error = respool_hot_why_not(&r->hot, class, addr);
+	if (!error)
+		*size = respool_hot_objects(&r->hot, class)->stride;
+	else if (class != RESPOOL_SLOT_RETIRED)
+		respool_hot_blame(&r->hot, class, addr);
+	return error;
+}
+
+/* How many bytes the block or object at @addr holds, any address; or what is wrong with it. */
+int respool_racks_usable_size(struct respool_racks *r, const void *addr, size_t *size)
+{
+	unsigned long flags;
+	int error;
+
+	raw_spin_lock_irqsave(r->lock, flags);
+	error = usable_locked(r, addr, size);
+	raw_spin_unlock_irqrestore(r->lock, flags);
+	return error;
+}
+
+/* An object stays one while it holds what it must and no more than twice that. */
+static int resize_object(size_t bytes, size_t size)
+{
+	return size <= bytes && size >= bytes / 2 ? 0 : -ENOSPC;
+}
+
+/*
+ * Make the block or object at @addr hold @size bytes where it is. @old is set to
+ * the usable size it had, @new to the one it has. -ENOSPC: that cannot be.
+ */
+int respool_racks_resize(struct respool_racks *r, void *addr, size_t size, size_t *old,
+			 size_t *new)
+{
+	unsigned long flags;
+	int error;
+
+	raw_spin_lock_irqsave(r->lock, flags);
+	error = usable_locked(r, addr, old);
+	if (!error) {
+		if (respool_hot_class_at(&r->hot, addr))
+			error = resize_object(*old, size);
+		else
+			error = respool_freelist_resize(r->freelist, addr, size);
+		*new = respool_racks_bytes(r, addr);
+		note_peak(r);
+	}
+	raw_spin_unlock_irqrestore(r->lock, flags);
+	return error;
+}
+
+/* Whether @addr, of which 8 bytes in front can be read, is a live block or object; no lock. */
+bool respool_racks_know(struct respool_racks *r, const void *addr)
+{
+	unsigned int class = respool_hot_class_at(&r->hot, addr);
+
+	return class ? !respool_hot_why_not(&r->hot, class, addr) :
+		       respool_freelist_knows(r->freelist, addr);
 }
 
 /* So many frees went by that nobody might hold anything. */
@@ -539,20 +867,36 @@ static u64 drain_rack(struct respool_racks *r, struct respool_rack *rack)
 	return done;
 }
 
-/* Give all that the CPUs keep back, a magazine at a time; returns how many blocks. */
+/*
+ * Give all that the CPUs keep back, a magazine at a time, and then the object runs
+ * that are empty; returns how many blocks, objects and runs.
+ */
 u64 respool_racks_drain(struct respool_racks *r)
 {
+	unsigned long flags;
 	unsigned int cpu;
 	u64 done = 0;
 
 	for_each_possible_cpu(cpu)
 		done += drain_rack(r, rack_of(r, cpu));
+	raw_spin_lock_irqsave(r->lock, flags);
+	done += respool_hot_trim(&r->hot);
+	raw_spin_unlock_irqrestore(r->lock, flags);
 	return done;
 }
 
 void respool_racks_drain_cpu(struct respool_racks *r, unsigned int cpu)
 {
 	drain_rack(r, rack_of(r, cpu));
+}
+
+/* Whether a salvage left what is in @magazine in service. */
+static bool lasts(struct respool_racks *r, const struct respool_slab_magazine *magazine,
+		  const void *block)
+{
+	if (magazine->class)
+		return respool_hot_class_at(&r->hot, block) == magazine->class;
+	return respool_block_is_cached(r->freelist, block);
 }
 
 /* Drop what a salvage took out of service. */
@@ -562,10 +906,40 @@ static void purge(struct respool_racks *r, struct respool_rack *rack,
 	unsigned int i, left = 0;
 
 	for (i = 0; i < magazine->nr; i++)
-		if (respool_block_is_cached(r->freelist, magazine->block[i]))
+		if (lasts(r, magazine, magazine->block[i]))
 			magazine->block[left++] = magazine->block[i];
 	rack->moved -= magazine->nr - left;
 	magazine->nr = left;
+}
+
+static void purge_all(struct respool_racks *r)
+{
+	struct respool_slab_magazine *magazine;
+	unsigned int cpu, i;
+
+	for_each_possible_cpu(cpu)
+		for_each_magazine(i, magazine, r, rack_of(r, cpu))
+			purge(r, rack_of(r, cpu), magazine);
+}
+
+static void mend_locked(struct respool_racks *r, struct respool_loss *loss)
+{
+	struct respool_freelist *f = r->freelist;
+	u64 runs = f->retired_runs, bytes = f->retired_bytes;
+
+	loss->runs = 0;
+	loss->bytes = 0;
+	loss->where = r->hot.damage;
+	if (r->hot.damage)
+		loss->runs = respool_hot_salvage(&r->hot, &loss->bytes);
+	if (f->damage) {
+		loss->where = f->damage;
+		respool_freelist_salvage(f);
+		loss->runs += f->retired_runs - runs;
+		loss->bytes += f->retired_bytes - bytes;
+	}
+	if (loss->where)
+		purge_all(r);
 }
 
 /*
@@ -574,27 +948,13 @@ static void purge(struct respool_racks *r, struct respool_rack *rack,
  */
 void respool_racks_mend(struct respool_racks *r, struct respool_loss *loss)
 {
-	struct respool_freelist *f = r->freelist;
-	struct respool_slab_magazine *magazine;
-	unsigned int cpu, i;
 	unsigned long flags;
-	u64 runs, bytes;
 
 	loss->where = NULL;
 	if (!take_racks(r))
 		return;
 	raw_spin_lock_irqsave(r->lock, flags);
-	runs = f->retired_runs;
-	bytes = f->retired_bytes;
-	if (f->damage) {
-		loss->where = f->damage;
-		respool_freelist_salvage(f);
-		for_each_possible_cpu(cpu)
-			for_each_magazine(i, magazine, r, rack_of(r, cpu))
-				purge(r, rack_of(r, cpu), magazine);
-	}
-	loss->runs = f->retired_runs - runs;
-	loss->bytes = f->retired_bytes - bytes;
+	mend_locked(r, loss);
 	raw_spin_unlock_irqrestore(r->lock, flags);
 	release_racks(r, nr_cpu_ids);
 }

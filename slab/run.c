@@ -59,7 +59,9 @@ bool respool_runs_few(const struct respool_runs *runs)
 {
 	const struct respool_freelist *f = runs->freelist;
 
-	return f->runs <= 1 && f->held_bytes - f->retired_bytes <= WARM_PAGES << PAGE_SHIFT;
+	return f->runs + runs->object_runs - runs->retired_object_runs <= 1 &&
+	       respool_runs_held(runs) - f->retired_bytes - runs->retired_object_bytes <=
+	       WARM_PAGES << PAGE_SHIFT;
 }
 
 bool respool_runs_warm_is_empty(const struct respool_runs *runs)
@@ -116,7 +118,7 @@ static int take_run(struct respool_runs *runs, unsigned long pages)
 		return error;
 	}
 	runs->taken++;
-	runs->peak_bytes = max(runs->peak_bytes, runs->freelist->held_bytes);
+	runs->peak_bytes = max(runs->peak_bytes, respool_runs_held(runs));
 	return 0;
 }
 
@@ -143,4 +145,26 @@ int respool_runs_grow(struct respool_runs *runs, size_t size, size_t align, void
 		error = take_run(runs, pages);
 	}
 	return error ? error : respool_freelist_alloc(runs->freelist, size, align, ptr);
+}
+
+/* Pages for a run of objects, or %NULL. */
+void *respool_runs_take_pages(struct respool_runs *runs, unsigned int order)
+{
+	void *mem = respool_alloc_pages(runs->pool, order, GFP_NOWAIT);
+
+	if (!mem)
+		return NULL;
+	runs->taken++;
+	runs->object_runs++;
+	runs->object_bytes += PAGE_SIZE << order;
+	runs->peak_bytes = max(runs->peak_bytes, respool_runs_held(runs));
+	return mem;
+}
+
+void respool_runs_return_pages(struct respool_runs *runs, void *mem, unsigned int order)
+{
+	runs->returned++;
+	runs->object_runs--;
+	runs->object_bytes -= PAGE_SIZE << order;
+	respool_free_pages(runs->pool, mem, order);
 }

@@ -65,7 +65,7 @@ static const struct {
 	[RESPOOL_BEST_FIT]	= { "best", RESPOOL_SEARCH_BEST },
 };
 
-#define KNOWN_FLAGS	RESPOOL_SLAB_NO_MAGAZINES
+#define KNOWN_FLAGS	(RESPOOL_SLAB_NO_MAGAZINES | RESPOOL_SLAB_NO_OBJECTS)
 
 static LIST_HEAD(slabs);
 static DEFINE_RAW_SPINLOCK(slabs_lock);
@@ -107,7 +107,7 @@ static bool find_other_slab(const struct respool_slab *slab, const void *addr,
 
 	raw_spin_lock_irqsave(&slabs_lock, flags);
 	list_for_each_entry(other, &slabs, node) {
-		if (other == slab || !respool_freelist_knows(&other->freelist, addr))
+		if (other == slab || !respool_racks_know(&other->racks, addr))
 			continue;
 		strscpy(name, other->name, RESPOOL_NAME_LEN);
 		found = true;
@@ -136,7 +136,8 @@ static bool may_be_page_block(struct respool_slab *slab, const void *addr)
 	if (!PAGE_ALIGNED(addr))
 		return false;
 	raw_spin_lock_irqsave(&slab->lock, flags);
-	held = respool_freelist_holds(&slab->freelist, addr);
+	held = respool_hot_class_at(&slab->racks.hot, addr) ||
+	       respool_freelist_holds(&slab->freelist, addr);
 	raw_spin_unlock_irqrestore(&slab->lock, flags);
 	return !held;
 }
@@ -198,7 +199,7 @@ static bool refuse_request(struct respool_slab *slab, size_t size, size_t align,
 static bool mend(struct respool_slab *slab, int error, struct respool_loss *loss)
 {
 	loss->where = NULL;
-	if (unlikely(READ_ONCE(slab->freelist.damage)))
+	if (unlikely(respool_racks_damaged(&slab->racks)))
 		respool_racks_mend(&slab->racks, loss);
 	return unlikely(error == -EUCLEAN);
 }
@@ -231,14 +232,6 @@ static int alloc_block(struct respool_slab *slab, size_t size, size_t align, voi
 	return error;
 }
 
-/* Usable bytes of a live block that is the caller's. */
-static size_t usable_bytes(const struct respool_slab *slab, const void *block)
-{
-	u64 tag = respool_block_live_tag(&slab->freelist, block);
-
-	return tag ? respool_tag_bytes(tag) - RESPOOL_BLOCK_HEADER : 0;
-}
-
 /* What an allocation has to do when it is not just to hand out @block. */
 static noinline void *alloc_slow(struct respool_slab *slab, void *block, size_t size,
 				 size_t align, gfp_t gfp, unsigned long caller)
@@ -252,8 +245,28 @@ static noinline void *alloc_slow(struct respool_slab *slab, void *block, size_t 
 		}
 	}
 	if (gfp & __GFP_ZERO)
-		memset(block, 0, usable_bytes(slab, block));
+		memset(block, 0, respool_racks_bytes(&slab->racks, block));
 	return block;
+}
+
+/* A function of its own, so that blocks do not pay for the registers it takes. */
+static noinline void *alloc_object(struct respool_slab *slab, struct respool_rack *rack,
+				   struct respool_slab_magazine *magazine, size_t size, gfp_t gfp,
+				   unsigned long caller)
+{
+	const struct respool_objects *o = respool_hot_objects(&slab->racks.hot, magazine->class);
+	void *object = respool_magazine_youngest(magazine);
+
+	if (likely(respool_object_give(o, object))) {
+		respool_rack_popped(rack, magazine);
+		respool_rack_release(rack);
+		if (likely(!(gfp & __GFP_ZERO)))
+			return object;
+	} else {
+		respool_rack_release(rack);
+		object = NULL;
+	}
+	return alloc_slow(slab, object, size, RESPOOL_BLOCK_ALIGN, gfp, caller);
 }
 
 /**
@@ -280,10 +293,24 @@ static noinline void *alloc_slow(struct respool_slab *slab, void *block, size_t 
  */
 void *respool_alloc(struct respool_slab *slab, size_t size, gfp_t gfp)
 {
-	void *block = respool_racks_pop(&slab->racks, size);
+	struct respool_slab_magazine *magazine;
+	struct respool_rack *rack;
+	void *block = NULL;
 
-	if (likely(block) && likely(!(gfp & __GFP_ZERO)))
-		return block;
+	if (likely(respool_racks_claim(&slab->racks, size, &rack, &magazine))) {
+		if (magazine->class)
+			return alloc_object(slab, rack, magazine, size, gfp, _RET_IP_);
+		block = respool_magazine_youngest(magazine);
+		if (likely(respool_block_give(block, magazine->bytes))) {
+			respool_rack_popped(rack, magazine);
+			respool_rack_release(rack);
+			if (likely(!(gfp & __GFP_ZERO)))
+				return block;
+		} else {
+			respool_rack_release(rack);
+			block = NULL;
+		}
+	}
 	return alloc_slow(slab, block, size, RESPOOL_BLOCK_ALIGN, gfp, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(respool_alloc);
@@ -340,20 +367,16 @@ EXPORT_SYMBOL_GPL(respool_slab_alloc_bulk);
  */
 static int resize(struct respool_slab *slab, void *addr, size_t size, size_t *old, size_t *new)
 {
+	int error = respool_racks_resize(&slab->racks, addr, size, old, new);
 	unsigned long flags;
-	int error;
 
+	if (error)
+		return error;
 	raw_spin_lock_irqsave(&slab->lock, flags);
-	error = respool_freelist_usable_size(&slab->freelist, addr, old);
-	if (!error)
-		error = respool_freelist_resize(&slab->freelist, addr, size);
-	if (!error) {
-		*new = usable_bytes(slab, addr);
-		slab->reallocs++;
-		slab->reallocs_in_place++;
-	}
+	slab->reallocs++;
+	slab->reallocs_in_place++;
 	raw_spin_unlock_irqrestore(&slab->lock, flags);
-	return error;
+	return 0;
 }
 
 /* Counts and reports a realloc that failed with @error. */
@@ -379,7 +402,10 @@ static int free_block(struct respool_slab *slab, void *addr, const char *call,
 	return error;
 }
 
-/* Another block with what is in @addr, which had @old bytes; @new is set to what it has. */
+/*
+ * Another block with what is in @addr, which had @old bytes; @new is set to what
+ * it has. If there is none, @addr must do where it is large enough.
+ */
 static void *move_block(struct respool_slab *slab, void *addr, size_t size, size_t old,
 			size_t *new, unsigned long caller)
 {
@@ -387,9 +413,13 @@ static void *move_block(struct respool_slab *slab, void *addr, size_t size, size
 	void *to;
 	int error = alloc_block(slab, size, RESPOOL_BLOCK_ALIGN, &to, "realloc", caller);
 
+	if (error && size <= old) {
+		*new = old;
+		return addr;
+	}
 	if (error)
 		return fail_realloc(slab, addr, error, caller);
-	*new = usable_bytes(slab, to);
+	*new = respool_racks_bytes(&slab->racks, to);
 	memcpy(to, addr, min(old, *new));
 	error = free_block(slab, addr, "realloc", caller);
 	if (error)
@@ -470,6 +500,22 @@ static noinline int free_slow(struct respool_slab *slab, void *addr, unsigned lo
 	return error ? refuse_address(slab, addr, error, "free", caller) : 0;
 }
 
+/* What is left to be done after @pushed. */
+static __always_inline int free_rest(struct respool_slab *slab, void *addr,
+				     enum respool_pushed pushed, unsigned long caller)
+{
+	if (pushed == RESPOOL_PUSHED_LOOK)
+		return settle_slow(slab, caller);
+	return free_slow(slab, addr, caller);
+}
+
+static noinline int free_object(struct respool_slab *slab, void *addr, unsigned long caller)
+{
+	enum respool_pushed pushed = respool_racks_push_object(&slab->racks, addr);
+
+	return likely(pushed == RESPOOL_PUSHED) ? 0 : free_rest(slab, addr, pushed, caller);
+}
+
 /**
  * respool_free() - Give a block back.
  * @slab: slab the block is from
@@ -496,9 +542,9 @@ int respool_free(struct respool_slab *slab, void *addr)
 	pushed = respool_racks_push(&slab->racks, &slab->freelist, addr);
 	if (likely(pushed == RESPOOL_PUSHED))
 		return 0;
-	if (pushed == RESPOOL_PUSHED_LOOK)
-		return settle_slow(slab, _RET_IP_);
-	return free_slow(slab, addr, _RET_IP_);
+	if (pushed == RESPOOL_NO_TAGS)
+		return free_object(slab, addr, _RET_IP_);
+	return free_rest(slab, addr, pushed, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(respool_free);
 
@@ -539,16 +585,13 @@ EXPORT_SYMBOL_GPL(respool_slab_free_bulk);
 size_t respool_usable_size(struct respool_slab *slab, const void *addr)
 {
 	struct respool_loss loss;
-	unsigned long flags;
 	size_t size = 0;
 	int error = -EFAULT;
 
 	if (!addr)
 		return 0;
 	if (may_be_block(slab, addr)) {
-		raw_spin_lock_irqsave(&slab->lock, flags);
-		error = respool_freelist_usable_size(&slab->freelist, addr, &size);
-		raw_spin_unlock_irqrestore(&slab->lock, flags);
+		error = respool_racks_usable_size(&slab->racks, addr, &size);
 		mend(slab, error, &loss);
 		report_loss(slab, &loss, error, "usable size", _RET_IP_);
 	}
@@ -599,6 +642,8 @@ unsigned int respool_slab_flags(const struct respool_slab *slab)
 void respool_slab_stats(struct respool_slab *slab, struct respool_slab_stats *stats)
 {
 	const struct respool_freelist *f = &slab->freelist;
+	const struct respool_racks *r = &slab->racks;
+	struct respool_hot_sum objects;
 	struct respool_racks_sum sum;
 	unsigned long flags;
 
@@ -608,20 +653,22 @@ void respool_slab_stats(struct respool_slab *slab, struct respool_slab_stats *st
 	respool_racks_hold(&slab->racks);
 	respool_racks_count(&slab->racks, &sum);
 	raw_spin_lock_irqsave(&slab->lock, flags);
-	stats->held_pages = f->held_bytes >> PAGE_SHIFT;
-	stats->runs = f->runs + f->retired_runs;
+	respool_hot_count(&r->hot, &objects);
+	stats->held_pages = respool_runs_held(&slab->runs) >> PAGE_SHIFT;
+	stats->runs = f->runs + f->retired_runs + slab->runs.object_runs;
 	stats->empty_runs = respool_runs_warm_is_empty(&slab->runs);
-	stats->live_blocks = f->live_blocks - sum.cached_blocks;
-	stats->live_bytes = f->live_bytes - sum.cached_bytes;
+	stats->live_blocks = f->live_blocks + r->hot.used - sum.cached_blocks;
+	stats->live_bytes = f->live_bytes + r->hot.used_bytes - sum.cached_bytes;
 	stats->cached_blocks = sum.cached_blocks;
 	stats->cached_bytes = sum.cached_bytes;
-	stats->free_blocks = f->free_blocks;
-	stats->free_bytes = f->free_bytes;
+	stats->free_blocks = f->free_blocks + objects.free_objects;
+	stats->free_bytes = f->free_bytes + objects.free_bytes;
 	stats->overhead_bytes = f->runs * RESPOOL_RUN_OVERHEAD +
-				f->live_blocks * RESPOOL_BLOCK_HEADER + f->retired_bytes;
+				f->live_blocks * RESPOOL_BLOCK_HEADER + f->retired_bytes +
+				objects.overhead_bytes;
 	stats->largest_free = respool_freelist_largest_free(f);
 	stats->peak_held_pages = slab->runs.peak_bytes >> PAGE_SHIFT;
-	stats->peak_live_bytes = f->peak_live_bytes;
+	stats->peak_live_bytes = max(f->peak_live_bytes, r->peak_live_bytes);
 	stats->allocations = slab->racks.allocations + sum.allocations;
 	stats->frees = slab->racks.frees + sum.frees;
 	stats->reallocs = slab->reallocs;
@@ -645,7 +692,8 @@ EXPORT_SYMBOL_GPL(respool_slab_stats);
  * of service are not looked at.
  *
  * Context: Any context except NMI, but for diagnosis: holds the slab's lock
- * with interrupts off for a time in proportion to the slab's blocks.
+ * with interrupts off for a time in proportion to the slab's blocks and, if it
+ * has object runs, for each of their sizes to the pool's pages.
  * Return: 0, or -EUCLEAN.
  */
 int respool_slab_validate(struct respool_slab *slab, char *why, size_t len)
@@ -656,6 +704,8 @@ int respool_slab_validate(struct respool_slab *slab, char *why, size_t len)
 
 	raw_spin_lock_irqsave(&slab->lock, flags);
 	broken = respool_freelist_validate(&slab->freelist, &where);
+	if (!broken)
+		broken = respool_hot_validate(&slab->racks.hot, &where);
 	raw_spin_unlock_irqrestore(&slab->lock, flags);
 	if (!broken)
 		strscpy(why, "ok", len);
@@ -675,6 +725,27 @@ void respool_slab_classes(struct respool_slab *slab,
 	raw_spin_lock_irqsave(&slab->lock, flags);
 	memcpy(classes, slab->freelist.class, sizeof(slab->freelist.class));
 	raw_spin_unlock_irqrestore(&slab->lock, flags);
+}
+
+/* What there is of objects of @class, 1..%RESPOOL_HOT_CLASSES. */
+void respool_slab_objects(struct respool_slab *slab, unsigned int class,
+			  struct respool_objects_row *row)
+{
+	const struct respool_objects *o = respool_hot_objects(&slab->racks.hot, class);
+	unsigned long flags;
+
+	memset(row, 0, sizeof(*row));
+	respool_racks_hold(&slab->racks);
+	raw_spin_lock_irqsave(&slab->lock, flags);
+	if (o->runs) {
+		row->bytes = o->stride;
+		row->runs = o->runs;
+		row->free = o->nr_free;
+		row->cached = respool_racks_cached_of(&slab->racks, class);
+		row->live = o->runs * o->per_run - row->free - row->cached;
+	}
+	raw_spin_unlock_irqrestore(&slab->lock, flags);
+	respool_racks_release(&slab->racks);
 }
 
 void respool_slab_open(struct respool_slab *slab, struct respool_cursor *cursor)
@@ -763,6 +834,12 @@ static bool options_valid(const struct respool_slab_options *options)
 	return (unsigned int)options->fit < ARRAY_SIZE(fits) && !(options->flags & ~KNOWN_FLAGS);
 }
 
+/* The other fits are there to be studied, with every block in their hands. */
+static bool has_objects(const struct respool_slab_options *options)
+{
+	return options->fit == RESPOOL_GOOD_FIT && !(options->flags & RESPOOL_SLAB_NO_OBJECTS);
+}
+
 /**
  * respool_slab_create() - Make a byte allocator on a pool, with default options.
  * @pool: handle; not needed any more once the call returns
@@ -818,7 +895,8 @@ struct respool_slab *respool_slab_create_with(struct respool *pool, const char *
 	slab->span = (respool_nr_pages(pool) << PAGE_SHIFT) - RESPOOL_BLOCK_ALIGN;
 	respool_runs_init(&slab->runs, slab->pool, &slab->freelist);
 	error = respool_racks_init(&slab->racks, &slab->runs, &slab->lock,
-				   !(options->flags & RESPOOL_SLAB_NO_MAGAZINES));
+				   !(options->flags & RESPOOL_SLAB_NO_MAGAZINES),
+				   has_objects(options));
 	if (error)
 		goto err_account;
 	error = register_slab(slab);
@@ -849,6 +927,8 @@ EXPORT_SYMBOL_GPL(respool_slab_create_with);
  */
 void respool_slab_destroy(struct respool_slab *slab)
 {
+	const struct respool_racks *r = &slab->racks;
+	const struct respool_freelist *f = &slab->freelist;
 	struct respool_loss loss;
 	unsigned long flags;
 
@@ -864,9 +944,10 @@ void respool_slab_destroy(struct respool_slab *slab)
 	mend(slab, 0, &loss);
 	report_loss(slab, &loss, 0, "destroy", _RET_IP_);
 
-	if (slab->freelist.live_blocks)
+	if (f->live_blocks + r->hot.used)
 		pr_err("slab %s: destroyed with %llu blocks of %llu bytes still live\n",
-		       slab->name, slab->freelist.live_blocks, slab->freelist.live_bytes);
+		       slab->name, f->live_blocks + r->hot.used,
+		       f->live_bytes + r->hot.used_bytes);
 	respool_racks_destroy(&slab->racks);
 	respool_put(slab->pool);
 	kvfree(slab);

@@ -299,12 +299,13 @@ enum respool_slab_fit {
 };
 
 /* struct respool_slab_options.flags */
-#define RESPOOL_SLAB_NO_MAGAZINES	0x1	/* no per-CPU magazines in front of the slab */
+#define RESPOOL_SLAB_NO_MAGAZINES	0x1	/* no per-CPU magazines, nor object runs */
+#define RESPOOL_SLAB_NO_OBJECTS		0x2	/* no object runs: every block has tags */
 
 /**
  * struct respool_slab_options - How a slab is to work.
  * @fit: &enum respool_slab_fit
- * @flags: RESPOOL_SLAB_NO_MAGAZINES
+ * @flags: RESPOOL_SLAB_NO_MAGAZINES, RESPOOL_SLAB_NO_OBJECTS
  *
  * All zero are the defaults.
  */
