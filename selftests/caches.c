@@ -788,20 +788,6 @@ TEST_F(caches, only_urgent_requests_have_pages_below_the_watermark)
 
 /* Damage */
 
-/* Lines of the kernel's log from now on that have both words in them. */
-static unsigned int log_count(int fd, const char *word, const char *other)
-{
-	char record[1024];
-	unsigned int n = 0;
-	ssize_t len;
-
-	while ((len = read(fd, record, sizeof(record) - 1)) > 0 || errno == EPIPE) {
-		record[len > 0 ? len : 0] = '\0';
-		n += strstr(record, word) && strstr(record, other);
-	}
-	return n;
-}
-
 /*
  * Two runs of a cache. The first has live objects, of which handle 0 is one,
  * and free ones, and so is taken from next; the second has none free.

@@ -321,20 +321,6 @@ TEST_F(refusals, request_whose_size_overflows)
 
 /* The log */
 
-/* Lines of the kernel's log since it was opened or read that have both words in them. */
-static unsigned int log_count(int fd, const char *word, const char *other)
-{
-	char record[1024];
-	unsigned int n = 0;
-	ssize_t len;
-
-	while ((len = read(fd, record, sizeof(record) - 1)) > 0 || errno == EPIPE) {
-		record[len > 0 ? len : 0] = '\0';
-		n += strstr(record, word) && strstr(record, other);
-	}
-	return n;
-}
-
 TEST_F(refusals, each_kind_is_logged_once_for_a_slab)
 {
 	int slab = client_slab(self->fd, "fresh");

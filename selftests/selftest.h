@@ -58,6 +58,20 @@ static inline int log_open(void)
 	return fd;
 }
 
+/* Lines of the kernel's log since it was opened or read that have both words in them. */
+static inline unsigned int log_count(int fd, const char *word, const char *other)
+{
+	char record[1024];
+	unsigned int n = 0;
+	ssize_t len;
+
+	while ((len = read(fd, record, sizeof(record) - 1)) > 0 || errno == EPIPE) {
+		record[len > 0 ? len : 0] = '\0';
+		n += strstr(record, word) && strstr(record, other);
+	}
+	return n;
+}
+
 #define EXPECT_VALID(fd, target) do {						\
 	char __why[120];							\
 										\
