@@ -2,18 +2,9 @@
 /*
  * Per-CPU magazines in front of the core: blocks that are allocated as far as
  * the core knows and free as far as anybody else does.
- *
- * A CPU's magazines are locked by a bit that allocation and free only try.
- * Draining and counting may have to wait for it. Its holder runs with
- * preemption off but with interrupts on, and one of them may want a lock that
- * the waiter holds. So only a task with interrupts and softirqs on, which
- * cannot hold such a lock, waits until it is free; others give up after a
- * while. Who holds several bits took them in the order of the CPUs.
  */
 #include <linux/cpumask.h>
-#include <linux/irqflags.h>
 #include <linux/preempt.h>
-#include <linux/processor.h>
 #include <linux/sched.h>
 #include <linux/string.h>
 
@@ -75,12 +66,12 @@ unsigned long respool_magazine_refill(struct respool_magazines *m, unsigned int 
 		return RESPOOL_NO_PAGE;
 	preempt_disable();
 	cpu = this_cpu_ptr(m->cpu);
-	if (respool_cpu_trylock(cpu)) {
+	if (respool_cpu_lock_try(&cpu->lock)) {
 		magazine = &cpu->magazine[order];
 		fill_empty(m, cpu, magazine, order);
 		if (magazine->nr)
 			page = respool_cpu_pop(m, cpu, magazine, order, tag);
-		respool_cpu_unlock(cpu);
+		respool_cpu_unlock(&cpu->lock);
 	}
 	preempt_enable();
 	return page;
@@ -103,45 +94,18 @@ bool respool_magazine_spill(struct respool_magazines *m, unsigned long page, uns
 		return false;
 	preempt_disable();
 	cpu = this_cpu_ptr(m->cpu);
-	if (respool_cpu_trylock(cpu)) {
+	if (respool_cpu_lock_try(&cpu->lock)) {
 		magazine = &cpu->magazine[order];
 		if (m->high[order] && magazine->nr == m->high[order])
 			drain(m, magazine, order, m->drain[order]);
 		done = m->high[order] && respool_cpu_push(cpu, magazine, page, byte, state, order);
-		respool_cpu_unlock(cpu);
+		respool_cpu_unlock(&cpu->lock);
 	}
 	preempt_enable();
 	return done;
 }
 
 /* Draining and counting */
-
-/* How often a bit is tried where it must not be waited for: some microseconds. */
-#define MAX_TRIES	1000
-
-/* Take @cpu's bit. Task context, interrupts and softirqs on, but preemption off. */
-static void wait_for(struct respool_cpu *cpu)
-{
-	while (!respool_cpu_trylock(cpu))
-		cpu_relax();
-}
-
-/* Take @cpu's bit in any context, preemption being off; false after a while in vain. */
-static bool try_for_a_while(struct respool_cpu *cpu)
-{
-	unsigned int tries;
-
-	if (!in_interrupt() && !irqs_disabled()) {
-		wait_for(cpu);
-		return true;
-	}
-	for (tries = 0; tries < MAX_TRIES; tries++) {
-		if (respool_cpu_trylock(cpu))
-			return true;
-		cpu_relax();
-	}
-	return false;
-}
 
 static void drain_all(struct respool_magazines *m, struct respool_cpu *cpu, unsigned int order)
 {
@@ -170,9 +134,9 @@ void respool_magazines_drain_order(struct respool_magazines *m, unsigned int ord
 		if (!thorough && !data_race(READ_ONCE(cpu->magazine[order].nr)))
 			continue;
 		preempt_disable();
-		if (try_for_a_while(cpu)) {
+		if (respool_cpu_lock_claim(&cpu->lock, i)) {
 			drain_all(m, cpu, order);
-			respool_cpu_unlock(cpu);
+			respool_cpu_unlock(&cpu->lock);
 		}
 		preempt_enable();
 	}
@@ -194,10 +158,10 @@ void respool_magazines_drain_cpu(struct respool_magazines *m, unsigned int i)
 	unsigned int order;
 
 	preempt_disable();
-	wait_for(cpu);
+	respool_cpu_lock_wait(&cpu->lock);
 	for (order = 0; order < RESPOOL_MAGAZINES; order++)
 		drain_all(m, cpu, order);
-	respool_cpu_unlock(cpu);
+	respool_cpu_unlock(&cpu->lock);
 	preempt_enable();
 }
 
@@ -209,7 +173,7 @@ void respool_magazines_lock(struct respool_magazines *m)
 	might_sleep();
 	preempt_disable();
 	for_each_possible_cpu(i)
-		wait_for(per_cpu_ptr(m->cpu, i));
+		respool_cpu_lock_wait(&per_cpu_ptr(m->cpu, i)->lock);
 }
 
 void respool_magazines_unlock(struct respool_magazines *m)
@@ -217,7 +181,7 @@ void respool_magazines_unlock(struct respool_magazines *m)
 	unsigned int i;
 
 	for_each_possible_cpu(i)
-		respool_cpu_unlock(per_cpu_ptr(m->cpu, i));
+		respool_cpu_unlock(&per_cpu_ptr(m->cpu, i)->lock);
 	preempt_enable();
 }
 

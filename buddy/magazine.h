@@ -8,7 +8,6 @@
 #ifndef RESPOOL_MAGAZINE_H
 #define RESPOOL_MAGAZINE_H
 
-#include <linux/bitops.h>
 #include <linux/cache.h>
 #include <linux/compiler.h>
 #include <linux/percpu.h>
@@ -16,6 +15,7 @@
 #include <linux/spinlock.h>
 
 #include "buddy/buddy.h"
+#include "buddy/cpulock.h"
 
 #define RESPOOL_MAGAZINES	11	/* orders 0..10 */
 #define RESPOOL_MAGAZINE_SIZE	191	/* blocks, at most; with the count, 768 bytes */
@@ -32,15 +32,9 @@ struct respool_magazine {
 	u32 page[RESPOOL_MAGAZINE_SIZE];	/* their first pages, oldest first */
 };
 
-/*
- * One CPU's share of a pool. All of it is under bit 0 of @lock, which is only
- * tried on the way of an allocation or a free: who finds it taken (an interrupt
- * that came in between, or a drain from another CPU) goes to the pool instead.
- * Being a bit in memory it works on uniprocessor kernels, too, where a
- * spinlock's trylock always succeeds.
- */
+/* One CPU's share of a pool. All of it is under @lock. */
 struct respool_cpu {
-	unsigned long lock;
+	struct respool_cpu_lock lock;
 	unsigned long wanted;		/* bit k: found empty since it was drained */
 	struct respool_magazine magazine[RESPOOL_MAGAZINES];
 	/* Blocks that came and went here, by order and owner tag. */
@@ -62,18 +56,6 @@ struct respool_magazines {
 int respool_magazines_init(struct respool_magazines *m, struct respool_buddy *buddy,
 			   raw_spinlock_t *lock, bool on);
 void respool_magazines_destroy(struct respool_magazines *m);
-
-/* Both with preemption off. */
-static inline bool respool_cpu_trylock(struct respool_cpu *cpu)
-{
-	return likely(!test_and_set_bit_lock(0, &cpu->lock));
-}
-
-static inline void respool_cpu_unlock(struct respool_cpu *cpu)
-{
-	/* The word is this bit alone: a store will do, whoever tries for it meanwhile. */
-	smp_store_release(&cpu->lock, 0);
-}
 
 static inline struct respool_magazine *respool_cpu_magazine(struct respool_cpu *cpu,
 							    unsigned int order)
@@ -129,15 +111,15 @@ static __always_inline unsigned long respool_magazine_pop(struct respool_magazin
 		return RESPOOL_NO_PAGE;
 	preempt_disable();
 	cpu = this_cpu_ptr(m->cpu);
-	if (respool_cpu_trylock(cpu)) {
+	if (respool_cpu_lock_try(&cpu->lock)) {
 		magazine = respool_cpu_magazine(cpu, order);
 		if (likely(magazine->nr)) {
 			page = respool_cpu_pop(m, cpu, magazine, order, tag);
-			respool_cpu_unlock(cpu);
+			respool_cpu_unlock(&cpu->lock);
 			preempt_enable();
 			return page;
 		}
-		respool_cpu_unlock(cpu);
+		respool_cpu_unlock(&cpu->lock);
 	}
 	preempt_enable();
 	return RESPOOL_NO_PAGE;
@@ -170,15 +152,15 @@ static __always_inline bool respool_magazine_push(struct respool_magazines *m, u
 		return false;
 	preempt_disable();
 	cpu = this_cpu_ptr(m->cpu);
-	if (respool_cpu_trylock(cpu)) {
+	if (respool_cpu_lock_try(&cpu->lock)) {
 		magazine = respool_cpu_magazine(cpu, order);
 		if (likely(magazine->nr < m->high[order]) &&
 		    likely(respool_cpu_push(cpu, magazine, page, byte, state, order))) {
-			respool_cpu_unlock(cpu);
+			respool_cpu_unlock(&cpu->lock);
 			preempt_enable();
 			return true;
 		}
-		respool_cpu_unlock(cpu);
+		respool_cpu_unlock(&cpu->lock);
 	}
 	preempt_enable();
 	return false;

@@ -363,11 +363,31 @@ static void drain_cpu(struct respool_cache *cache, unsigned int i, struct loss *
 	struct respool_cache_cpu *cpu = per_cpu_ptr(cache->cpus, i);
 
 	preempt_disable();
-	if (respool_cache_cpu_claim(cpu)) {
+	if (respool_cpu_lock_claim(&cpu->lock, i)) {
 		while (cpu->nr)
 			drain(cache, cpu, min_t(u32, cpu->nr, BATCH), loss);
-		respool_cache_cpu_unlock(cpu);
+		respool_cpu_unlock(&cpu->lock);
 	}
+	preempt_enable();
+}
+
+/* Hold all magazines still, to count them. Task context; preemption is off until unlock. */
+static void lock_cpus(struct respool_cache *cache)
+{
+	unsigned int i;
+
+	might_sleep();
+	preempt_disable();
+	for_each_possible_cpu(i)
+		respool_cpu_lock_wait(&per_cpu_ptr(cache->cpus, i)->lock);
+}
+
+static void unlock_cpus(struct respool_cache *cache)
+{
+	unsigned int i;
+
+	for_each_possible_cpu(i)
+		respool_cpu_unlock(&per_cpu_ptr(cache->cpus, i)->lock);
 	preempt_enable();
 }
 
@@ -418,11 +438,11 @@ static void *alloc_refilled(struct respool_cache *cache, struct loss *loss)
 		return NULL;
 	preempt_disable();
 	cpu = this_cpu_ptr(cache->cpus);
-	if (respool_cache_cpu_trylock(cpu)) {
+	if (respool_cpu_lock_try(&cpu->lock)) {
 		if (!cpu->nr)
 			fill(cache, cpu, loss);
 		object = pop(cache, cpu, loss);
-		respool_cache_cpu_unlock(cpu);
+		respool_cpu_unlock(&cpu->lock);
 	}
 	preempt_enable();
 	return object;
@@ -438,7 +458,7 @@ static bool free_drained(struct respool_cache *cache, void *addr, struct loss *l
 		return false;
 	preempt_disable();
 	cpu = this_cpu_ptr(cache->cpus);
-	if (respool_cache_cpu_trylock(cpu)) {
+	if (respool_cpu_lock_try(&cpu->lock)) {
 		done = respool_object_end(&cache->objects, addr);
 		if (done) {
 			if (cpu->nr >= cache->high)
@@ -446,7 +466,7 @@ static bool free_drained(struct respool_cache *cache, void *addr, struct loss *l
 			cpu->object[cpu->nr++] = addr;
 			cpu->frees++;
 		}
-		respool_cache_cpu_unlock(cpu);
+		respool_cpu_unlock(&cpu->lock);
 	}
 	preempt_enable();
 	return done;
@@ -552,7 +572,7 @@ void *respool_cache_alloc(struct respool_cache *cache, gfp_t gfp)
 		return alloc_slow(cache, gfp, _RET_IP_);
 	preempt_disable();
 	cpu = this_cpu_ptr(cache->cpus);
-	if (respool_cache_cpu_trylock(cpu)) {
+	if (respool_cpu_lock_try(&cpu->lock)) {
 		if (likely(cpu->nr)) {
 			object = cpu->object[cpu->nr - 1];
 			if (likely(respool_object_give(&cache->objects, object))) {
@@ -562,7 +582,7 @@ void *respool_cache_alloc(struct respool_cache *cache, gfp_t gfp)
 				object = NULL;
 			}
 		}
-		respool_cache_cpu_unlock(cpu);
+		respool_cpu_unlock(&cpu->lock);
 	}
 	preempt_enable();
 	return likely(object) ? object : alloc_slow(cache, gfp, _RET_IP_);
@@ -656,14 +676,14 @@ int respool_cache_free(struct respool_cache *cache, void *object)
 
 	preempt_disable();
 	cpu = this_cpu_ptr(cache->cpus);
-	if (respool_cache_cpu_trylock(cpu)) {
+	if (respool_cpu_lock_try(&cpu->lock)) {
 		if (likely(cpu->nr < cache->high) &&
 		    likely(respool_object_end(&cache->objects, object))) {
 			cpu->object[cpu->nr++] = object;
 			cpu->frees++;
 			done = true;
 		}
-		respool_cache_cpu_unlock(cpu);
+		respool_cpu_unlock(&cpu->lock);
 	}
 	preempt_enable();
 	return likely(done) ? 0 : free_slow(cache, object, _RET_IP_);
@@ -835,7 +855,7 @@ void respool_cache_stats(struct respool_cache *cache, struct respool_cache_stats
 	stats->run_objects = o->per_run;
 	respool_refusals_read(&cache->refusals, stats->refusals);
 	stats->failures = atomic64_read(&cache->failures);
-	respool_cache_cpus_lock(cache->cpus);
+	lock_cpus(cache);
 	raw_spin_lock_irqsave(&cache->lock, flags);
 	read_runs_locked(cache, stats);
 	stats->cached_objects = all_cached_objects(cache);
@@ -845,7 +865,7 @@ void respool_cache_stats(struct respool_cache *cache, struct respool_cache_stats
 		stats->frees += cpu->frees;
 	}
 	raw_spin_unlock_irqrestore(&cache->lock, flags);
-	respool_cache_cpus_unlock(cache->cpus);
+	unlock_cpus(cache);
 
 	stats->live_objects = stats->runs * o->per_run - stats->free_objects -
 			      stats->cached_objects;
@@ -887,13 +907,13 @@ int respool_cache_validate(struct respool_cache *cache, char *why, size_t len)
 	unsigned long flags;
 	const char *broken;
 
-	respool_cache_cpus_lock(cache->cpus);
+	lock_cpus(cache);
 	raw_spin_lock_irqsave(&cache->lock, flags);
 	broken = respool_objects_validate(&cache->objects, &where);
 	if (!broken)
 		broken = check_magazines(cache);
 	raw_spin_unlock_irqrestore(&cache->lock, flags);
-	respool_cache_cpus_unlock(cache->cpus);
+	unlock_cpus(cache);
 	if (!broken)
 		strscpy(why, "ok", len);
 	else if (!where)

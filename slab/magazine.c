@@ -13,7 +13,6 @@
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/preempt.h>
-#include <linux/processor.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 
@@ -156,30 +155,7 @@ void respool_racks_destroy(struct respool_racks *r)
 	r->rack = NULL;
 }
 
-/*
- * Taking racks from elsewhere.
- *
- * A rack's holder runs with interrupts on, and one of them may want a lock that
- * the waiter holds. So only a task with interrupts and softirqs on, which
- * cannot hold such a lock, waits; others give up after a while.
- */
-
-/* How often a rack is tried where it must not be waited for: some microseconds. */
-#define MAX_TRIES	1000
-
-/* Preemption is off. */
-static bool take_rack(struct respool_rack *rack)
-{
-	bool wait = !in_interrupt() && !irqs_disabled();
-	unsigned int tries;
-
-	for (tries = 0; wait || tries < MAX_TRIES; tries++) {
-		if (respool_rack_trylock(rack))
-			return true;
-		cpu_relax();
-	}
-	return false;
-}
+/* Taking racks from elsewhere */
 
 static void release_racks(struct respool_racks *r, unsigned int end)
 {
@@ -187,7 +163,7 @@ static void release_racks(struct respool_racks *r, unsigned int end)
 
 	for_each_possible_cpu(cpu)
 		if (cpu < end)
-			respool_rack_unlock(rack_of(r, cpu));
+			respool_cpu_unlock(&rack_of(r, cpu)->lock);
 	preempt_enable();
 }
 
@@ -198,7 +174,7 @@ bool respool_racks_try_hold(struct respool_racks *r)
 
 	preempt_disable();
 	for_each_possible_cpu(cpu) {
-		if (take_rack(rack_of(r, cpu)))
+		if (respool_cpu_lock_claim(&rack_of(r, cpu)->lock, cpu))
 			continue;
 		release_racks(r, cpu);
 		return false;
@@ -441,7 +417,7 @@ int respool_racks_alloc(struct respool_racks *r, size_t size, size_t align, void
 
 	preempt_disable();
 	rack = __this_cpu_read(*r->rack);
-	held = respool_rack_trylock(rack);
+	held = respool_cpu_lock_try(&rack->lock);
 	magazine = serving(r, rack, size, align);
 	raw_spin_lock_irqsave(r->lock, flags);
 	if (held && magazine->size)
@@ -450,7 +426,7 @@ int respool_racks_alloc(struct respool_racks *r, size_t size, size_t align, void
 		error = alloc_locked(r, held ? rack : NULL, size, align, block);
 	raw_spin_unlock_irqrestore(r->lock, flags);
 	if (held)
-		respool_rack_unlock(rack);
+		respool_cpu_unlock(&rack->lock);
 	preempt_enable();
 	return error;
 }
@@ -487,7 +463,7 @@ int respool_racks_free(struct respool_racks *r, void *block)
 
 	preempt_disable();
 	rack = __this_cpu_read(*r->rack);
-	held = respool_rack_trylock(rack);
+	held = respool_cpu_lock_try(&rack->lock);
 	raw_spin_lock_irqsave(r->lock, flags);
 	done = held && take_in(r, rack, block);
 	if (!done)
@@ -504,7 +480,7 @@ int respool_racks_free(struct respool_racks *r, void *block)
 	}
 	raw_spin_unlock_irqrestore(r->lock, flags);
 	if (held)
-		respool_rack_unlock(rack);
+		respool_cpu_unlock(&rack->lock);
 	preempt_enable();
 	if (settle)
 		respool_racks_drain(r);
@@ -534,30 +510,37 @@ void respool_racks_release(struct respool_racks *r)
 static unsigned int drain_magazine(struct respool_racks *r, struct respool_rack *rack,
 				   struct respool_slab_magazine *magazine)
 {
-	unsigned int done = 0;
+	unsigned int done;
 	unsigned long flags;
 
-	if (!READ_ONCE(magazine->nr))
-		return 0;
-	preempt_disable();
-	if (take_rack(rack)) {
-		raw_spin_lock_irqsave(r->lock, flags);
-		done = drain_locked(r, rack, magazine, magazine->nr);
-		raw_spin_unlock_irqrestore(r->lock, flags);
-		respool_rack_unlock(rack);
-	}
-	preempt_enable();
+	raw_spin_lock_irqsave(r->lock, flags);
+	done = drain_locked(r, rack, magazine, magazine->nr);
+	raw_spin_unlock_irqrestore(r->lock, flags);
 	return done;
 }
 
-static u64 drain_rack(struct respool_racks *r, struct respool_rack *rack)
+/* Give back what a CPU keeps, as far as its rack can be had. */
+static u64 drain_rack(struct respool_racks *r, unsigned int cpu)
 {
+	struct respool_rack *rack = rack_of(r, cpu);
 	struct respool_slab_magazine *magazine;
+	bool held = true;
 	unsigned int i;
 	u64 done = 0;
 
-	for_each_magazine(i, magazine, r, rack)
-		done += drain_magazine(r, rack, magazine);
+	for_each_magazine(i, magazine, r, rack) {
+		if (!READ_ONCE(magazine->nr))
+			continue;
+		preempt_disable();
+		held = respool_cpu_lock_claim(&rack->lock, cpu);
+		if (held) {
+			done += drain_magazine(r, rack, magazine);
+			respool_cpu_unlock(&rack->lock);
+		}
+		preempt_enable();
+		if (!held)
+			break;
+	}
 	return done;
 }
 
@@ -568,13 +551,13 @@ u64 respool_racks_drain(struct respool_racks *r)
 	u64 done = 0;
 
 	for_each_possible_cpu(cpu)
-		done += drain_rack(r, rack_of(r, cpu));
+		done += drain_rack(r, cpu);
 	return done;
 }
 
 void respool_racks_drain_cpu(struct respool_racks *r, unsigned int cpu)
 {
-	drain_rack(r, rack_of(r, cpu));
+	drain_rack(r, cpu);
 }
 
 /* Drop what a salvage took out of service. */

@@ -6,21 +6,16 @@
  * neither the slab's lock nor a list, only the header of the block, which says
  * whether it is live or cached.
  *
- * A rack is held by a bit that an allocation or a free only tries, with
- * preemption off: who finds it taken (an interrupt that came in between, or a
- * drain from another CPU) goes to the slab instead. So the bit works on
- * uniprocessor and on RT kernels too.
- *
- * Lock order: the racks, in the order of their CPUs, then the slab's lock.
+ * Lock order: the racks' (buddy/cpulock.h), in the order of their CPUs, then the slab's lock.
  */
 #ifndef RESPOOL_SLAB_MAGAZINE_H
 #define RESPOOL_SLAB_MAGAZINE_H
 
-#include <linux/bitops.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
 #include <linux/spinlock.h>
 
+#include "buddy/cpulock.h"
 #include "slab/freelist.h"
 #include "slab/run.h"
 
@@ -53,7 +48,7 @@ struct respool_slab_magazine {
 
 /**
  * struct respool_rack - What one CPU keeps of a slab.
- * @lock: bit 0: it is held
+ * @lock: for all of it
  * @allocations: blocks that were handed out from here
  * @frees: blocks that were given back to here
  * @frees_left: how many more may be before somebody looks whether all are;
@@ -62,7 +57,7 @@ struct respool_slab_magazine {
  * @magazine: one that is always empty, and the others
  */
 struct respool_rack {
-	unsigned long lock;
+	struct respool_cpu_lock lock;
 	u64 allocations;
 	u64 frees;
 	long frees_left;
@@ -88,18 +83,6 @@ int respool_racks_init(struct respool_racks *r, struct respool_runs *runs, raw_s
 		       bool on);
 void respool_racks_destroy(struct respool_racks *r);
 
-/* Both with preemption off. */
-static inline bool respool_rack_trylock(struct respool_rack *rack)
-{
-	return likely(!test_and_set_bit_lock(0, &rack->lock));
-}
-
-static inline void respool_rack_unlock(struct respool_rack *rack)
-{
-	/* The word is this bit alone: a store will do, whoever tries for it meanwhile. */
-	smp_store_release(&rack->lock, 0);
-}
-
 static inline struct respool_slab_magazine *respool_magazine_at(struct respool_rack *rack,
 								u16 offset)
 {
@@ -123,19 +106,19 @@ static __always_inline void *respool_racks_pop(struct respool_racks *r, size_t s
 		return NULL;
 	preempt_disable();
 	rack = __this_cpu_read(*r->rack);
-	if (respool_rack_trylock(rack)) {
+	if (respool_cpu_lock_try(&rack->lock)) {
 		magazine = respool_magazine_at(rack, r->serving[respool_cells_of(size)]);
 		if (likely(magazine->nr)) {
 			block = magazine->block[magazine->nr - 1u];
 			if (likely(respool_block_give(block, magazine->bytes))) {
 				magazine->nr--;
 				rack->allocations++;
-				respool_rack_unlock(rack);
+				respool_cpu_unlock(&rack->lock);
 				preempt_enable();
 				return block;
 			}
 		}
-		respool_rack_unlock(rack);
+		respool_cpu_unlock(&rack->lock);
 	}
 	preempt_enable();
 	return NULL;
@@ -166,17 +149,17 @@ static __always_inline enum respool_pushed respool_racks_push(struct respool_rac
 		return RESPOOL_NOT_PUSHED;
 	preempt_disable();
 	rack = __this_cpu_read(*r->rack);
-	if (respool_rack_trylock(rack)) {
+	if (respool_cpu_lock_try(&rack->lock)) {
 		magazine = respool_magazine_at(rack, r->taking[cells]);
 		if (likely(magazine->nr < magazine->max) && respool_block_end(block, tag)) {
 			magazine->block[magazine->nr++] = block;
 			rack->frees++;
 			left = --rack->frees_left;
-			respool_rack_unlock(rack);
+			respool_cpu_unlock(&rack->lock);
 			preempt_enable();
 			return likely(left >= 0) ? RESPOOL_PUSHED : RESPOOL_PUSHED_LOOK;
 		}
-		respool_rack_unlock(rack);
+		respool_cpu_unlock(&rack->lock);
 	}
 	preempt_enable();
 	return RESPOOL_NOT_PUSHED;
