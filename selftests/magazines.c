@@ -232,7 +232,7 @@ TEST_F(magazines, of_cpus_that_free_one_block_together_one_succeeds)
 	unsigned int round, order;
 	__u64 accepted;
 
-	for (round = 0; round < 300; round++) {
+	for (round = 0; round < 100; round++) {
 		order = round % (self->before.max_order < 11 ? self->before.max_order + 1 : 12);
 		ASSERT_EQ(0, round % 2 ? run(self->fd, OP(ALLOC_PAGES, .size = order), NULL) :
 			  run(self->fd, OP(ALLOC_EXACT, .size = order + 1), NULL));
@@ -240,8 +240,8 @@ TEST_F(magazines, of_cpus_that_free_one_block_together_one_succeeds)
 		ASSERT_EQ(1, accepted);
 	}
 	after = pool_stats(self->fd);
-	EXPECT_EQ(before.frees + 300, after.frees);
-	EXPECT_EQ(before.refusals[DOUBLE_FREE] + 300 * (self->cpus - 1),
+	EXPECT_EQ(before.frees + 100, after.frees);
+	EXPECT_EQ(before.refusals[DOUBLE_FREE] + 100 * (self->cpus - 1),
 		  after.refusals[DOUBLE_FREE]);
 	EXPECT_EQ(0, after.allocated_pages);
 }

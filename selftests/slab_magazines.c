@@ -243,15 +243,15 @@ TEST_F(slab_magazines, of_cpus_that_free_one_block_together_one_succeeds)
 	unsigned int round;
 	__u64 accepted;
 
-	for (round = 0; round < 300; round++) {
+	for (round = 0; round < 100; round++) {
 		ASSERT_EQ(0, run(self->fd, OP(ALLOC, .size = sizes[round % ARRAY_SIZE(sizes)]),
 				 NULL));
 		ASSERT_EQ(0, run(self->fd, OP(FREE_RACE), &accepted));
 		ASSERT_EQ(1, accepted);
 	}
 	after = SLAB();
-	EXPECT_EQ(before.frees + 300, after.frees);
-	EXPECT_EQ(before.refusals[DOUBLE_FREE] + 300 * (self->cpus - 1),
+	EXPECT_EQ(before.frees + 100, after.frees);
+	EXPECT_EQ(before.refusals[DOUBLE_FREE] + 100 * (self->cpus - 1),
 		  after.refusals[DOUBLE_FREE]);
 	EXPECT_EQ(0, after.live_blocks);
 }

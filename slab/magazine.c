@@ -457,7 +457,7 @@ int respool_racks_free(struct respool_racks *r, void *block)
 {
 	struct respool_run *empty = NULL;
 	struct respool_rack *rack;
-	bool held, done, settle = false;
+	bool held, done, look;
 	unsigned long flags;
 	int error = 0;
 
@@ -466,24 +466,26 @@ int respool_racks_free(struct respool_racks *r, void *block)
 	held = respool_cpu_lock_try(&rack->lock);
 	raw_spin_lock_irqsave(r->lock, flags);
 	done = held && take_in(r, rack, block);
-	if (!done)
+	if (done) {
+		rack->frees++;
+		rack->frees_left--;
+	} else {
 		error = respool_freelist_free(r->freelist, block, &empty);
-	if (!error) {
-		if (!done)
-			respool_runs_settle(r->runs, empty);
-		if (done)
-			rack->frees++;
-		else
-			r->frees++;
-		/* Who does not hold the rack cannot count in it, so looks each time. */
-		settle = (!held || --rack->frees_left < 0) && look_locked(r, rack);
+	}
+	if (!done && !error) {
+		respool_runs_settle(r->runs, empty);
+		r->frees++;
+		if (held)
+			rack->frees_left--;
 	}
 	raw_spin_unlock_irqrestore(r->lock, flags);
 	if (held)
 		respool_cpu_unlock(&rack->lock);
+	/* Who does not hold the rack cannot count in it, so looks each time. */
+	look = held ? READ_ONCE(rack->frees_left) < 0 : !error;
 	preempt_enable();
-	if (settle)
-		respool_racks_drain(r);
+	if (look)
+		respool_racks_settle(r);
 	return error;
 }
 
@@ -519,7 +521,10 @@ static unsigned int drain_magazine(struct respool_racks *r, struct respool_rack 
 	return done;
 }
 
-/* Give back what a CPU keeps, as far as its rack can be had. */
+/*
+ * Give back what a CPU keeps. Who has the rack for longer than can be waited for
+ * has to look for himself afterwards.
+ */
 static u64 drain_rack(struct respool_racks *r, unsigned int cpu)
 {
 	struct respool_rack *rack = rack_of(r, cpu);
@@ -536,6 +541,8 @@ static u64 drain_rack(struct respool_racks *r, unsigned int cpu)
 		if (held) {
 			done += drain_magazine(r, rack, magazine);
 			respool_cpu_unlock(&rack->lock);
+		} else {
+			WRITE_ONCE(rack->frees_left, -1);
 		}
 		preempt_enable();
 		if (!held)

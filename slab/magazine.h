@@ -154,8 +154,10 @@ static __always_inline enum respool_pushed respool_racks_push(struct respool_rac
 		if (likely(magazine->nr < magazine->max) && respool_block_end(block, tag)) {
 			magazine->block[magazine->nr++] = block;
 			rack->frees++;
-			left = --rack->frees_left;
+			rack->frees_left--;
 			respool_cpu_unlock(&rack->lock);
+			/* Others may have asked for a look meanwhile. */
+			left = READ_ONCE(rack->frees_left);
 			preempt_enable();
 			return likely(left >= 0) ? RESPOOL_PUSHED : RESPOOL_PUSHED_LOOK;
 		}
