@@ -37,6 +37,7 @@ do {									\
 #define __aligned(n)		__attribute__((aligned(n)))
 #define nr_cpu_ids		1u
 #define num_online_cpus()	1u
+#define smp_processor_id()	0u
 #define for_each_possible_cpu(cpu)	for ((cpu) = 0; (cpu) < 1; (cpu)++)
 #define per_cpu_ptr(p, cpu)	(&(p)[cpu])
 #define __this_cpu_read(var)	(var)

@@ -26,6 +26,7 @@ extern __thread unsigned long lock_holds;	/* by this thread so far */
 #define OPTIMIZER_HIDE_VAR(var)		asm("" : "+r" (var))
 #define min3(a, b, c)			min(min(a, b), c)
 #define clamp_t(type, val, lo, hi)	min_t(type, max_t(type, val, lo), hi)
+#undef try_cmpxchg	/* of plain.h, for one thread */
 #define try_cmpxchg(p, old, new) \
 	__atomic_compare_exchange_n(p, old, new, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)
 
@@ -41,6 +42,7 @@ extern __thread unsigned long lock_holds;	/* by this thread so far */
 #define might_sleep()			do { } while (0)
 #define cpu_relax()			__builtin_ia32_pause()
 
+#define smp_processor_id()		this_cpu
 #define num_possible_cpus()		((unsigned int)MAX_CPUS)
 #define for_each_possible_cpu(cpu)	for ((cpu) = 0; (cpu) < MAX_CPUS; (cpu)++)
 #define per_cpu_ptr(p, cpu)		(&(p)[cpu])
