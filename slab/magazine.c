@@ -468,16 +468,15 @@ int respool_racks_free(struct respool_racks *r, void *block)
 	done = held && take_in(r, rack, block);
 	if (done) {
 		rack->frees++;
-		rack->frees_left--;
 	} else {
 		error = respool_freelist_free(r->freelist, block, &empty);
+		if (!error) {
+			respool_runs_settle(r->runs, empty);
+			r->frees++;
+		}
 	}
-	if (!done && !error) {
-		respool_runs_settle(r->runs, empty);
-		r->frees++;
-		if (held)
-			rack->frees_left--;
-	}
+	if (held && !error)
+		rack->frees_left--;
 	raw_spin_unlock_irqrestore(r->lock, flags);
 	if (held)
 		respool_cpu_unlock(&rack->lock);
