@@ -326,9 +326,12 @@ static size_t usable_size(struct episode *e, const void *ptr)
 
 /* Allocation */
 
+/* Good fit believes what a run says of its end: if that is damaged, what it finds suffices. */
 static void expect_found(const struct episode *e, size_t size, size_t align, u32 found)
 {
-	if (walk_is_due(e))
+	bool any_suffices = e->damaged && e->search == RESPOOL_SEARCH_GOOD && found != CELL_OUTSIDE;
+
+	if (walk_is_due(e) && !any_suffices)
 		freelist_twin_expect_found(&e->now.twin, e->search, cells_sought(size, align),
 					   found);
 }
