@@ -30,6 +30,7 @@ unsigned long respool_pool_freeze(struct respool_pool *pool)
 
 	respool_magazines_lock(&pool->magazines);
 	raw_spin_lock_irqsave(&pool->lock, flags);
+	respool_magazines_settle(&pool->magazines);
 	return flags;
 }
 

@@ -112,7 +112,7 @@ static unsigned long summary_first(const struct respool_summary *s)
 #define NODE_ORDER	RESPOOL_REGION_ORDER
 #define NODE_UNITS	RESPOOL_REGION_PAGES
 #define NODE_WORDS	RESPOOL_NODE_WORDS
-#define WORD_ORDER	6
+#define WORD_ORDER	RESPOOL_WORD_ORDER
 
 /* A node's change of class costs about what it takes to give so many blocks. */
 #define MOVE_BLOCKS	2

@@ -11,6 +11,7 @@
 #include "plain.h"
 
 #define RESPOOL_BUDDY_ORDERS	33	/* orders 0..32 */
+#define RESPOOL_WORD_ORDER	6	/* what one word of free bits stands for */
 #define RESPOOL_REGION_ORDER	9	/* a region: 512 pages, 2 MiB of 4 KiB pages */
 #define RESPOOL_REGION_PAGES	(1UL << RESPOOL_REGION_ORDER)
 #define RESPOOL_NODE_WORDS	(RESPOOL_REGION_PAGES / 64)	/* see struct respool_level */
@@ -52,8 +53,8 @@ struct respool_summary {
  * @node_largest: that of each node
  * @first: the number of words of this level from place 0 to the first here
  * @nr_nodes: how many nodes there are
- * @classes: bit k: class[k] is not empty
  * @class: nodes whose largest free block is of 2^k units
+ * @classes: bit k: class[k] is not empty
  */
 struct respool_level {
 	u64 *word;
@@ -61,9 +62,9 @@ struct respool_level {
 	u8 *node_largest;
 	unsigned long first;
 	unsigned long nr_nodes;
-	u32 classes;
 	struct respool_summary class[RESPOOL_REGION_ORDER];
-};
+	u32 classes;
+} ____cacheline_aligned;	/* @classes alone changes, and is far from what does not */
 
 enum respool_page_kind {
 	RESPOOL_PAGE_FREE,
@@ -127,21 +128,22 @@ struct respool_buddy {
 	unsigned long nr_regions;	/* regions touched by the pool */
 	unsigned int max_order;		/* of the largest aligned block inside the pool */
 	unsigned int levels;		/* of the tree of free units */
-
-	/* Under the caller's lock. */
-	unsigned long free_pages;
-	unsigned long allocated_pages;	/* blocks in magazines included */
-	unsigned long reserved_pages;
-	unsigned long bad_pages;
-	unsigned long watermark;	/* free pages that no batch may go below */
-	unsigned long peak_pages;	/* highest allocated_pages */
-	unsigned long nr_free[RESPOOL_BUDDY_ORDERS];
-	unsigned long nr_allocated[RESPOOL_BUDDY_ORDERS];
-
-	unsigned int moves;		/* of nodes to another class, ever */
-
 	u8 *state;			/* one byte a page: see "state bytes" below */
 	struct respool_level level[RESPOOL_BUDDY_LEVELS];
+
+	/*
+	 * Under the caller's lock. What every call changes comes first, in as few
+	 * cache lines as can be and in none with a lock that others wait for.
+	 */
+	unsigned long free_pages ____cacheline_aligned;
+	unsigned long allocated_pages;	/* blocks in magazines included */
+	unsigned long peak_pages;	/* highest allocated_pages */
+	unsigned long watermark;	/* free pages that no batch may go below */
+	unsigned int moves;		/* of nodes to another class, ever */
+	unsigned long nr_free[RESPOOL_BUDDY_ORDERS];
+	unsigned long nr_allocated[RESPOOL_BUDDY_ORDERS];
+	unsigned long reserved_pages;
+	unsigned long bad_pages;
 };
 
 /*

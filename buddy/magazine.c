@@ -11,9 +11,53 @@
 #include "buddy/magazine.h"
 
 /*
- * Move a batch from the core into a magazine, unless it holds something or is
- * closed. Not for the first block since it was drained: one who takes a single
- * block of an order shall leave the rest of the pool in one piece.
+ * Small blocks that come and go together need not go to the core and back. All
+ * that a word has are joined into one block, and all words that a region has
+ * into a region, and a CPU keeps some of either. An empty magazine is filled by
+ * cutting these before the core is asked.
+ */
+#define SMALL_ORDER	3	/* the largest that is joined */
+#define WORD_ORDER	RESPOOL_WORD_ORDER
+#define REGION_ORDER	RESPOOL_REGION_ORDER
+#define REGION_WORDS	BIT(REGION_ORDER - WORD_ORDER)
+
+/* Blocks that make room for one that was joined; few, for joining takes its time, too. */
+#define JOIN_DRAIN	4
+
+/* Cut the youngest block of @from, which has those of order @whole, into blocks of @order. */
+static void cut(struct respool_magazines *m, struct respool_cpu *cpu,
+		struct respool_magazine *from, unsigned int whole,
+		struct respool_magazine *to, unsigned int order)
+{
+	unsigned long page = from->page[--from->nr], end = page + BIT(whole);
+
+	cpu->made[whole]--;
+	cpu->made[order] += BIT(whole - order);
+	for (; page < end; page += BIT(order)) {
+		m->state[page] = RESPOOL_STATE_CACHED | order;
+		to->page[to->nr++] = page;
+	}
+}
+
+/* Fill the empty magazine for @order with up to @nr blocks out of whole words, if there are any. */
+static noinline bool cut_words(struct respool_magazines *m, struct respool_cpu *cpu,
+			       struct respool_magazine *magazine, unsigned int order,
+			       unsigned int nr)
+{
+	if (order > SMALL_ORDER || nr < BIT(WORD_ORDER - order))
+		return false;
+	if (!cpu->words.nr && cpu->regions.nr)
+		cut(m, cpu, &cpu->regions, REGION_ORDER, &cpu->words, WORD_ORDER);
+	while (cpu->words.nr && magazine->nr + BIT(WORD_ORDER - order) <= nr)
+		cut(m, cpu, &cpu->words, WORD_ORDER, magazine, order);
+	return magazine->nr;
+}
+
+/*
+ * Fill an empty magazine with whole words or with a batch from the core, unless it
+ * is closed. Not for the first block since it was drained, where the pool may be
+ * short; nor for the very first if it is large: one who takes a single block
+ * shall leave the rest of the pool in one piece.
  */
 static void fill_empty(struct respool_magazines *m, struct respool_cpu *cpu,
 		       struct respool_magazine *magazine, unsigned int order)
@@ -22,10 +66,13 @@ static void fill_empty(struct respool_magazines *m, struct respool_cpu *cpu,
 
 	if (magazine->nr || !m->high[order])
 		return;
-	if (!(cpu->wanted & BIT(order))) {
-		cpu->wanted |= BIT(order);
+	if (cpu->drained & BIT(order)) {
+		cpu->drained &= ~BIT(order);
 		return;
 	}
+	if (unlikely(cpu->words.nr | cpu->regions.nr) &&
+	    cut_words(m, cpu, magazine, order, m->refill[order]))
+		return;
 	raw_spin_lock_irqsave(m->lock, flags);
 	magazine->nr = respool_buddy_alloc_batch(m->buddy, order, m->refill[order],
 						 magazine->page);
@@ -36,8 +83,9 @@ static void fill_empty(struct respool_magazines *m, struct respool_cpu *cpu,
  * Move up to @nr of the oldest blocks of a magazine into the core. Its youngest take
  * their place: no block stays for long without being used or given back.
  */
-static void drain(struct respool_magazines *m, struct respool_magazine *magazine,
-		  unsigned int order, unsigned int nr)
+static __always_inline void drain(struct respool_magazines *m,
+				  struct respool_magazine *magazine,
+				  unsigned int order, unsigned int nr)
 {
 	unsigned int left;
 	unsigned long flags;
@@ -48,6 +96,102 @@ static void drain(struct respool_magazines *m, struct respool_magazine *magazine
 	left = magazine->nr - nr;
 	memcpy(magazine->page, magazine->page + max(left, nr), min(left, nr) * sizeof(u32));
 	magazine->nr = left;
+}
+
+/* Number of the block of order @whole that a page is in. */
+static unsigned long number_of(const struct respool_magazines *m, unsigned long page,
+			       unsigned int whole)
+{
+	return (page + m->buddy->lead) >> whole;
+}
+
+/*
+ * The cached blocks of @order that make up block number @number of order @whole
+ * become one, in @to, which has at most @high of them.
+ */
+static void join(struct respool_magazines *m, struct respool_cpu *cpu, unsigned int order,
+		 unsigned long number, unsigned int whole, struct respool_magazine *to,
+		 unsigned int high)
+{
+	unsigned long page = (number << whole) - m->buddy->lead;
+
+	if (to->nr == high)
+		drain(m, to, whole, min_t(unsigned int, high, JOIN_DRAIN));
+	memset(m->state + page, RESPOOL_STATE_NONE, BIT(whole));
+	m->state[page] = RESPOOL_STATE_CACHED | whole;
+	to->page[to->nr++] = page;
+	cpu->made[order] -= BIT(whole - order);
+	cpu->made[whole]++;
+}
+
+/* Join the words of a region if they are all here. */
+static void join_region(struct respool_magazines *m, struct respool_cpu *cpu,
+			unsigned long region)
+{
+	struct respool_magazine *words = &cpu->words;
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < words->nr; i++)
+		nr += number_of(m, words->page[i], REGION_ORDER) == region;
+	if (nr < REGION_WORDS || !m->regions)
+		return;
+	for (i = nr = 0; i < words->nr; i++) {
+		words->page[nr] = words->page[i];
+		nr += number_of(m, words->page[i], REGION_ORDER) != region;
+	}
+	words->nr = nr;
+	join(m, cpu, WORD_ORDER, region, REGION_ORDER, &cpu->regions, m->regions);
+}
+
+/* How many of the @nr youngest blocks below place @top are in one word. */
+static unsigned int in_one_word(const struct respool_magazines *m, const u32 *top, unsigned int nr)
+{
+	unsigned long word = number_of(m, top[-1], WORD_ORDER);
+	unsigned int n = 1;
+
+	while (n < nr && number_of(m, top[-1 - (long)n], WORD_ORDER) == word)
+		n++;
+	return n;
+}
+
+/*
+ * Join the youngest blocks of a full magazine if they are all that a word has;
+ * still younger ones may be part of another. Returns whether there was a word.
+ */
+static noinline bool join_word(struct respool_magazines *m, struct respool_cpu *cpu,
+			       struct respool_magazine *magazine, unsigned int order)
+{
+	unsigned int nr = BIT(WORD_ORDER - order), top = magazine->nr, young;
+	unsigned long word;
+
+	young = in_one_word(m, magazine->page + top, nr) % nr;
+	top -= young;
+	if (young && (top < nr || in_one_word(m, magazine->page + top, nr) < nr))
+		return false;
+	word = number_of(m, magazine->page[top - 1], WORD_ORDER);
+	memcpy(&magazine->page[top - nr], &magazine->page[top], young * sizeof(u32));
+	magazine->nr -= nr;
+	join(m, cpu, order, word, WORD_ORDER, &cpu->words, m->words);
+	join_region(m, cpu, word >> (REGION_ORDER - WORD_ORDER));
+	return true;
+}
+
+/* Whether it is worth a look: blocks that come in a row are next to others of their word. */
+static inline bool may_be_joined(const struct respool_magazines *m,
+				 const struct respool_magazine *magazine, unsigned int order)
+{
+	const u32 *top = magazine->page + magazine->nr;
+
+	return order <= SMALL_ORDER && m->words && magazine->nr >= BIT(WORD_ORDER - order) &&
+	       number_of(m, top[-2], WORD_ORDER) == number_of(m, top[-3], WORD_ORDER);
+}
+
+/* Make room in a full magazine. */
+static void spill(struct respool_magazines *m, struct respool_cpu *cpu,
+		  struct respool_magazine *magazine, unsigned int order)
+{
+	if (likely(!may_be_joined(m, magazine, order)) || !join_word(m, cpu, magazine, order))
+		drain(m, magazine, order, m->drain[order]);
 }
 
 /*
@@ -97,8 +241,9 @@ bool respool_magazine_spill(struct respool_magazines *m, unsigned long page, uns
 	if (respool_cpu_lock_try(&cpu->lock)) {
 		magazine = &cpu->magazine[order];
 		if (m->high[order] && magazine->nr == m->high[order])
-			drain(m, magazine, order, m->drain[order]);
-		done = m->high[order] && respool_cpu_push(cpu, magazine, page, byte, state, order);
+			spill(m, cpu, magazine, order);
+		done = magazine->nr < m->high[order] &&
+		       respool_cpu_push(cpu, magazine, page, byte, state, order);
 		respool_cpu_unlock(&cpu->lock);
 	}
 	preempt_enable();
@@ -107,13 +252,21 @@ bool respool_magazine_spill(struct respool_magazines *m, unsigned long page, uns
 
 /* Draining and counting */
 
-static void drain_all(struct respool_magazines *m, struct respool_cpu *cpu, unsigned int order)
+static void drain_magazine(struct respool_magazines *m, struct respool_magazine *magazine,
+			   unsigned int order)
 {
-	struct respool_magazine *magazine = &cpu->magazine[order];
-
-	cpu->wanted &= ~BIT(order);
 	while (magazine->nr)
 		drain(m, magazine, order, min_t(u32, magazine->nr, RESPOOL_MAGAZINE_DRAIN));
+}
+
+static void drain_all(struct respool_magazines *m, struct respool_cpu *cpu, unsigned int order)
+{
+	cpu->drained |= BIT(order);
+	drain_magazine(m, &cpu->magazine[order], order);
+	if (order == WORD_ORDER)
+		drain_magazine(m, &cpu->words, order);
+	if (order == REGION_ORDER)
+		drain_magazine(m, &cpu->regions, order);
 }
 
 /*
@@ -131,7 +284,7 @@ void respool_magazines_drain_order(struct respool_magazines *m, unsigned int ord
 	for_each_possible_cpu(i) {
 		cpu = per_cpu_ptr(m->cpu, i);
 		/* It may change at any time, before and after this look as well. */
-		if (!thorough && !data_race(READ_ONCE(cpu->magazine[order].nr)))
+		if (!thorough && !data_race(respool_cpu_cached(cpu, order)))
 			continue;
 		preempt_disable();
 		if (respool_cpu_lock_claim(&cpu->lock, i)) {
@@ -185,16 +338,40 @@ void respool_magazines_unlock(struct respool_magazines *m)
 	preempt_enable();
 }
 
+/*
+ * Tell the core of which orders the blocks are that it allocated to magazines,
+ * which is all that it does not know of them. They are locked, and it is.
+ */
+void respool_magazines_settle(struct respool_magazines *m)
+{
+	struct respool_cpu *cpu;
+	unsigned int i, order;
+
+	for_each_possible_cpu(i) {
+		cpu = per_cpu_ptr(m->cpu, i);
+		for (order = 0; order < RESPOOL_MAGAZINES; order++) {
+			m->buddy->nr_allocated[order] += cpu->made[order];
+			cpu->made[order] = 0;
+		}
+	}
+}
+
 /* Close the magazines for good and forget what is in them. They are locked. */
 void respool_magazines_shut(struct respool_magazines *m)
 {
-	unsigned int i;
-	unsigned int order;
+	struct respool_cpu *cpu;
+	unsigned int i, order;
 
 	memset(m->high, 0, sizeof(m->high));
-	for_each_possible_cpu(i)
+	m->words = 0;
+	m->regions = 0;
+	for_each_possible_cpu(i) {
+		cpu = per_cpu_ptr(m->cpu, i);
 		for (order = 0; order < RESPOOL_MAGAZINES; order++)
-			per_cpu_ptr(m->cpu, i)->magazine[order].nr = 0;
+			cpu->magazine[order].nr = 0;
+		cpu->words.nr = 0;
+		cpu->regions.nr = 0;
+	}
 }
 
 /* Life */
@@ -202,9 +379,15 @@ void respool_magazines_shut(struct respool_magazines *m)
 /* Most blocks taken at a time: of small ones a word's; few where many would break up regions. */
 static unsigned int refill_of(unsigned int order)
 {
-	if (order <= 3)
+	if (order <= SMALL_ORDER)
 		return min(64U, 256U >> order);
-	return order < RESPOOL_REGION_ORDER ? max(64U >> order, 1U) : 16;
+	return order < REGION_ORDER ? max(64U >> order, 1U) : 16;
+}
+
+/* Blocks of @order in the part of the pool that would be one CPU's. */
+static unsigned long share_of(const struct respool_buddy *buddy, unsigned int order)
+{
+	return buddy->nr_pages / num_possible_cpus() >> order;
 }
 
 /*
@@ -216,11 +399,11 @@ static unsigned int refill_of(unsigned int order)
  */
 static unsigned int high_of(const struct respool_buddy *buddy, unsigned int order)
 {
-	unsigned long share = buddy->nr_pages / num_possible_cpus() >> order;
+	unsigned long share = share_of(buddy, order);
 
-	if (order >= RESPOOL_REGION_ORDER)
+	if (order >= REGION_ORDER)
 		return min(share / 4, 32UL);
-	return min3(share / 64, max(order <= 3 ? 256UL >> order : 64UL >> order, 1UL),
+	return min3(share / 64, max(order <= SMALL_ORDER ? 256UL >> order : 64UL >> order, 1UL),
 		    (unsigned long)RESPOOL_MAGAZINE_SIZE);
 }
 
@@ -233,11 +416,13 @@ static unsigned int drain_of(unsigned int high)
 int respool_magazines_init(struct respool_magazines *m, struct respool_buddy *buddy,
 			   raw_spinlock_t *lock, bool on)
 {
-	unsigned int order;
+	unsigned int order, i;
 
 	m->cpu = alloc_percpu(struct respool_cpu);
 	if (!m->cpu)
 		return -ENOMEM;
+	for_each_possible_cpu(i)
+		per_cpu_ptr(m->cpu, i)->drained = GENMASK(RESPOOL_MAGAZINES - 1, WORD_ORDER);
 	m->state = buddy->state;
 	m->buddy = buddy;
 	m->lock = lock;
@@ -246,6 +431,8 @@ int respool_magazines_init(struct respool_magazines *m, struct respool_buddy *bu
 		m->refill[order] = min_t(unsigned int, m->high[order], refill_of(order));
 		m->drain[order] = drain_of(m->high[order]);
 	}
+	m->words = on ? min(share_of(buddy, WORD_ORDER) / 64, 4 * REGION_WORDS) : 0;
+	m->regions = on ? min(share_of(buddy, REGION_ORDER) / 16, 16UL) : 0;
 	return 0;
 }
 

@@ -35,8 +35,13 @@ struct respool_magazine {
 /* One CPU's share of a pool. All of it is under @lock. */
 struct respool_cpu {
 	struct respool_cpu_lock lock;
-	unsigned long wanted;		/* bit k: found empty since it was drained */
+	unsigned long drained;		/* bit k: nothing was asked of it since */
 	struct respool_magazine magazine[RESPOOL_MAGAZINES];
+	/* What smaller blocks were joined into: see join_word(). */
+	struct respool_magazine words;
+	struct respool_magazine regions;
+	/* Blocks that were made so, less those that were cut or joined again. */
+	long made[RESPOOL_MAGAZINES];
 	/* Blocks that came and went here, by order and owner tag. */
 	u64 allocations[RESPOOL_MAGAZINES][RESPOOL_BUDDY_TAGS];
 	u64 frees[RESPOOL_MAGAZINES][RESPOOL_BUDDY_TAGS];
@@ -47,6 +52,8 @@ struct respool_magazines {
 	struct respool_cpu __percpu *cpu;	/* I */
 	u8 *state;				/* I: the core's state byte of page 0 */
 	u16 high[RESPOOL_MAGAZINES];		/* C: most blocks in a magazine; 0: closed */
+	u16 words;				/* C: most in a CPU's @words; 0: none are joined */
+	u16 regions;				/* C: the same of @regions */
 	u16 refill[RESPOOL_MAGAZINES];		/* I: blocks taken at a time */
 	u16 drain[RESPOOL_MAGAZINES];		/* I: blocks given back at a time */
 	struct respool_buddy *buddy;		/* I: the core behind */
@@ -65,6 +72,18 @@ static inline struct respool_magazine *respool_cpu_magazine(struct respool_cpu *
 	/* Or the compiler forgets that it has this and computes it again for each use. */
 	OPTIMIZER_HIDE_VAR(magazine);
 	return magazine;
+}
+
+/* Blocks of @order that this CPU keeps; of another CPU, what they may have been. */
+static inline u32 respool_cpu_cached(const struct respool_cpu *cpu, unsigned int order)
+{
+	u32 nr = READ_ONCE(cpu->magazine[order].nr);
+
+	if (order == RESPOOL_WORD_ORDER)
+		nr += READ_ONCE(cpu->words.nr);
+	if (order == RESPOOL_REGION_ORDER)
+		nr += READ_ONCE(cpu->regions.nr);
+	return nr;
 }
 
 /* The top of a magazine that is not empty becomes @tag's. */
@@ -177,6 +196,7 @@ void respool_magazines_drain_cpu(struct respool_magazines *m, unsigned int cpu);
 
 void respool_magazines_lock(struct respool_magazines *m);
 void respool_magazines_unlock(struct respool_magazines *m);
+void respool_magazines_settle(struct respool_magazines *m);
 void respool_magazines_shut(struct respool_magazines *m);
 
 #endif /* RESPOOL_MAGAZINE_H */

@@ -113,7 +113,7 @@ static void read_magazines(struct respool_pool *pool, struct respool_stats *stat
 		cpu = per_cpu_ptr(pool->magazines.cpu, i);
 		for (order = 0; order < RESPOOL_MAGAZINES; order++) {
 			row = &stats->order[order];
-			row->cached_blocks += cpu->magazine[order].nr;
+			row->cached_blocks += respool_cpu_cached(cpu, order);
 			for (tag = 0; tag < RESPOOL_BUDDY_TAGS; tag++) {
 				row->allocations += cpu->allocations[order][tag];
 				stats->frees += cpu->frees[order][tag];
@@ -201,8 +201,8 @@ static const char *check_accounts(struct respool_pool *pool)
 		pages += respool_sum_tally(pool, tag).pages;
 	for_each_possible_cpu(cpu)
 		for (order = 0; order < RESPOOL_MAGAZINES; order++)
-			pages += (u64)per_cpu_ptr(pool->magazines.cpu, cpu)->magazine[order].nr <<
-				 order;
+			pages += (u64)respool_cpu_cached(per_cpu_ptr(pool->magazines.cpu, cpu),
+							 order) << order;
 	return pages == pool->buddy.allocated_pages ? NULL :
 	       "accounts and magazines differ from what is allocated";
 }

@@ -495,4 +495,57 @@ TEST_F(terabyte, interrupts_and_tasks_share_it)
 		  churn.softirq_allocations, pool_stats(self->fd).allocations);
 }
 
+FIXTURE(gigabytes)
+{
+	int fd;
+	struct respool_test_pool_stats before;
+};
+
+FIXTURE_SETUP(gigabytes)
+{
+	USE_POOLS("main:4G@none");
+	self->fd = client_open("main", NR_HANDLES);
+	ASSERT_LE(0, self->fd);
+	self->before = settled_stats(self->fd);
+}
+
+FIXTURE_TEARDOWN(gigabytes)
+{
+	EXPECT_EMPTY_AGAIN(self->fd, &self->before);
+	close(self->fd);
+}
+
+/* Allocate @n blocks of an order, a handle each, and free them in that order. */
+static int come_and_go(int fd, unsigned int n, unsigned int order)
+{
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < n && !err; i++)
+		err = run(fd, OP(ALLOC_PAGES, .handle = i, .size = order), NULL);
+	for (i = 0; i < n && !err; i++)
+		err = run(fd, OP(FREE, .handle = i), NULL);
+	return err;
+}
+
+TEST_F(gigabytes, small_blocks_freed_in_a_row_become_regions_of_the_cpu)
+{
+	struct respool_test_pool_stats stats;
+	unsigned int order;
+
+	ASSERT_EQ(0, move_to(0));
+	for (order = 0; order <= 3; order++) {
+		ASSERT_EQ(0, come_and_go(self->fd, NR_HANDLES >> order, order));
+		stats = pool_stats(self->fd);
+		EXPECT_LE(NR_HANDLES / 512 / 2, stats.order[9].cached_blocks)
+			TH_LOG("order %u", order);
+		EXPECT_EQ(0, stats.allocated_pages);
+		EXPECT_VALID(self->fd, RESPOOL_TEST_POOL);
+		/* And once more, out of these. */
+		ASSERT_EQ(0, come_and_go(self->fd, NR_HANDLES >> order, order));
+		EXPECT_VALID(self->fd, RESPOOL_TEST_POOL);
+		EXPECT_EQ(0, settled_stats(self->fd).cached_pages);
+	}
+}
+
 TEST_HARNESS_MAIN

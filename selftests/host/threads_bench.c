@@ -180,7 +180,7 @@ static void *work(void *arg)
 
 static void init_pool(struct pool *pool, const struct pattern *pattern)
 {
-	pool->mem = malloc(respool_buddy_footprint(POOL_PAGES, 0));
+	pool->mem = aligned_alloc(64, round_up(respool_buddy_footprint(POOL_PAGES, 0), 64));
 	pthread_spin_init(&pool->lock, PTHREAD_PROCESS_PRIVATE);
 	must(pool->mem && !respool_buddy_init(&pool->buddy, pool->mem, POOL_PAGES, 0) &&
 	     !respool_magazines_init(&pool->magazines, &pool->buddy, &pool->lock,
@@ -193,6 +193,7 @@ static void exit_pool(struct pool *pool)
 	unsigned long page;
 
 	respool_magazines_drain(&pool->magazines);
+	respool_magazines_settle(&pool->magazines);
 	must(pool->buddy.free_pages == POOL_PAGES && !respool_buddy_validate(&pool->buddy, &page),
 	     "the pool is not what it was before");
 	respool_magazines_destroy(&pool->magazines);
