@@ -55,9 +55,9 @@ static noinline bool cut_words(struct respool_magazines *m, struct respool_cpu *
 
 /*
  * Fill an empty magazine with whole words or with a batch from the core, unless it
- * is closed. Not for the first block since it was drained, where the pool may be
- * short; nor for the very first if it is large: one who takes a single block
- * shall leave the rest of the pool in one piece.
+ * is closed. Not for the first block ever, nor for the first since it was
+ * drained: one who takes a single block shall leave the rest of the pool in one
+ * piece, and a block of each order must be had where there is just one of each.
  */
 static void fill_empty(struct respool_magazines *m, struct respool_cpu *cpu,
 		       struct respool_magazine *magazine, unsigned int order)
@@ -422,7 +422,7 @@ int respool_magazines_init(struct respool_magazines *m, struct respool_buddy *bu
 	if (!m->cpu)
 		return -ENOMEM;
 	for_each_possible_cpu(i)
-		per_cpu_ptr(m->cpu, i)->drained = GENMASK(RESPOOL_MAGAZINES - 1, WORD_ORDER);
+		per_cpu_ptr(m->cpu, i)->drained = GENMASK(RESPOOL_MAGAZINES - 1, 0);
 	m->state = buddy->state;
 	m->buddy = buddy;
 	m->lock = lock;
