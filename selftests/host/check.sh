@@ -4,7 +4,8 @@
 # Run the oracles, the bounds, the sweep, the traces, the fuzzers and the mutants; TAP on standard output.
 #
 # usage: check.sh DIR STEPS SEED FUZZ_SECONDS
-#   DIR holds the programs; CLANG and HOST_CFLAGS built them.
+#   DIR holds the programs; CLANG and HOST_CFLAGS built them, or HEAP_CFLAGS
+#   those that are linked with HEAP, a slab in user space.
 #
 # A *mutant* is a core with a deliberate bug. An oracle that does not notice
 # it is not worth its time, so that is a failure too.
@@ -17,6 +18,7 @@ steps=$2
 seed=$3
 fuzz_seconds=$4
 cores="buddy freelist objects"
+policies="hot magazine"
 mutant_steps=100000
 tab=$(printf '\t')
 number=0
@@ -42,6 +44,7 @@ steps_of()
 	buddy) echo $((steps / 2)) ;;
 	freelist) echo $((steps * 3 / 8)) ;;
 	objects) echo $((steps / 8)) ;;
+	hot) echo $((steps / 4)) ;;
 	esac
 }
 
@@ -62,6 +65,15 @@ bound()
 	status=$?
 	grep '^# ' "$log"
 	result $status "$1: no call does more work than its bound, $3"
+}
+
+hot()
+{
+	log=$dir/hot_oracle.log
+	timeout 1800 "$dir/hot_oracle" --steps "$(steps_of hot)" --seed "$seed" >"$log" 2>&1
+	status=$?
+	grep '^# ' "$log"
+	result $status "hot: blocks and objects keep their content, and all goes back"
 }
 
 sweep()
@@ -99,6 +111,29 @@ core_source()
 	buddy) echo ../../buddy/buddy.c ;;
 	freelist) echo ../../slab/freelist.c ;;
 	objects) echo ../../slab/objects.c ;;
+	hot | magazine) echo "../../slab/$1.c" ;;
+	esac
+}
+
+# A core against its twin; of what stands on the cores, in the slab of a few sizes.
+link_mutant()
+{
+	others=
+	case $1 in
+	hot | magazine)
+		for object in $HEAP; do
+			[ "${object##*/}" = "$1.o" ] || others="$others $object"
+		done
+		# shellcheck disable=SC2086 # flags and files are words
+		$CLANG -no-pie $HEAP_CFLAGS -w -o "$dir/mutant/$1" "$dir/mutant/$1.c" $others \
+			"$dir/heap/hot_oracle.o" "$dir/oracle/harness.o"
+		;;
+	*)
+		# shellcheck disable=SC2086 # flags are words
+		$CLANG -no-pie $HOST_CFLAGS -w -I"$(dirname "$source")" -o "$dir/mutant/$1" \
+			"$dir/mutant/$1.c" "$dir/oracle/$1_oracle.o" "$dir/oracle/$1_episode.o" \
+			"$dir/oracle/$1_twin.o" "$dir/oracle/harness.o" "$dir/oracle/work.o"
+		;;
 	esac
 }
 
@@ -112,10 +147,7 @@ build_mutant()
 		echo "the sed command changes nothing: $2"
 		return 1
 	fi
-	# shellcheck disable=SC2086 # flags are words
-	$CLANG -no-pie $HOST_CFLAGS -w -I"$(dirname "$source")" -o "$dir/mutant/$1" \
-		"$dir/mutant/$1.c" "$dir/oracle/$1_oracle.o" "$dir/oracle/$1_episode.o" \
-		"$dir/oracle/$1_twin.o" "$dir/oracle/harness.o" "$dir/oracle/work.o"
+	link_mutant "$1"
 }
 
 # A difference, or a sanitizer's complaint, is status 1.
@@ -138,9 +170,12 @@ mutants()
 	done <"mutants/$1"
 }
 
-plan=4
+plan=5
 for core in $cores; do
 	plan=$((plan + 2 + $(grep -c -v '^#' "mutants/$core")))
+done
+for policy in $policies; do
+	plan=$((plan + $(grep -c -v '^#' "mutants/$policy")))
 done
 echo "1..$plan"
 bound buddy $((steps / 100)) "in pools of up to 1 TiB"
@@ -151,5 +186,9 @@ for core in $cores; do
 	oracle "$core"
 	fuzz "$core"
 	mutants "$core"
+done
+hot
+for policy in $policies; do
+	mutants "$policy"
 done
 [ $failed -eq 0 ]
