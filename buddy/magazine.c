@@ -66,8 +66,8 @@ static void fill_empty(struct respool_magazines *m, struct respool_cpu *cpu,
 
 	if (magazine->nr || !m->high[order])
 		return;
-	if (cpu->drained & BIT(order)) {
-		cpu->drained &= ~BIT(order);
+	if (!(cpu->wanted & BIT(order))) {
+		cpu->wanted |= BIT(order);
 		return;
 	}
 	if (unlikely(cpu->words.nr | cpu->regions.nr) &&
@@ -131,9 +131,11 @@ static void join_region(struct respool_magazines *m, struct respool_cpu *cpu,
 	struct respool_magazine *words = &cpu->words;
 	unsigned int i, nr = 0;
 
+	if (!m->regions)
+		return;
 	for (i = 0; i < words->nr; i++)
 		nr += number_of(m, words->page[i], REGION_ORDER) == region;
-	if (nr < REGION_WORDS || !m->regions)
+	if (nr < REGION_WORDS)
 		return;
 	for (i = nr = 0; i < words->nr; i++) {
 		words->page[nr] = words->page[i];
@@ -143,7 +145,7 @@ static void join_region(struct respool_magazines *m, struct respool_cpu *cpu,
 	join(m, cpu, WORD_ORDER, region, REGION_ORDER, &cpu->regions, m->regions);
 }
 
-/* How many of the @nr youngest blocks below place @top are in one word. */
+/* How many of the @nr blocks below @top, the youngest first, are in the first one's word. */
 static unsigned int in_one_word(const struct respool_magazines *m, const u32 *top, unsigned int nr)
 {
 	unsigned long word = number_of(m, top[-1], WORD_ORDER);
@@ -195,9 +197,9 @@ static void spill(struct respool_magazines *m, struct respool_cpu *cpu,
 }
 
 /*
- * Fill this CPU's magazine for @order with a batch from the core if it is
- * empty, and allocate from it. RESPOOL_NO_PAGE means to ask the core for one
- * block: there is no magazine to be had, or nothing to fill it with.
+ * Fill this CPU's magazine for @order if it is empty, and allocate from it.
+ * RESPOOL_NO_PAGE means to ask the core for one block: there is no magazine to
+ * be had, or nothing to fill it with.
  */
 unsigned long respool_magazine_refill(struct respool_magazines *m, unsigned int order,
 				      unsigned int tag)
@@ -261,7 +263,7 @@ static void drain_magazine(struct respool_magazines *m, struct respool_magazine 
 
 static void drain_all(struct respool_magazines *m, struct respool_cpu *cpu, unsigned int order)
 {
-	cpu->drained |= BIT(order);
+	cpu->wanted &= ~BIT(order);
 	drain_magazine(m, &cpu->magazine[order], order);
 	if (order == WORD_ORDER)
 		drain_magazine(m, &cpu->words, order);
@@ -416,13 +418,11 @@ static unsigned int drain_of(unsigned int high)
 int respool_magazines_init(struct respool_magazines *m, struct respool_buddy *buddy,
 			   raw_spinlock_t *lock, bool on)
 {
-	unsigned int order, i;
+	unsigned int order;
 
 	m->cpu = alloc_percpu(struct respool_cpu);
 	if (!m->cpu)
 		return -ENOMEM;
-	for_each_possible_cpu(i)
-		per_cpu_ptr(m->cpu, i)->drained = GENMASK(RESPOOL_MAGAZINES - 1, 0);
 	m->state = buddy->state;
 	m->buddy = buddy;
 	m->lock = lock;

@@ -35,7 +35,7 @@ struct respool_magazine {
 /* One CPU's share of a pool. All of it is under @lock. */
 struct respool_cpu {
 	struct respool_cpu_lock lock;
-	unsigned long drained;		/* bit k: nothing was asked of it since */
+	unsigned long wanted;		/* bit k: found empty since it was drained */
 	struct respool_magazine magazine[RESPOOL_MAGAZINES];
 	/* What smaller blocks were joined into: see join_word(). */
 	struct respool_magazine words;

@@ -18,15 +18,9 @@ extern __thread unsigned int this_cpu;		/* which this thread is */
 extern __thread unsigned long lock_holds;	/* by this thread so far */
 
 #define __percpu
-#define ____cacheline_aligned		__attribute__((aligned(64)))
-#ifndef __always_inline
-#define __always_inline			inline __attribute__((always_inline))
-#endif
-
 #define noinline			__attribute__((noinline))
 #define OPTIMIZER_HIDE_VAR(var)		asm("" : "+r" (var))
 #define min3(a, b, c)			min(min(a, b), c)
-#define GENMASK(high, low)		((~0UL << (low)) & (~0UL >> (63 - (high))))
 #define clamp_t(type, val, lo, hi)	min_t(type, max_t(type, val, lo), hi)
 #undef try_cmpxchg	/* of plain.h, for one thread */
 #define try_cmpxchg(p, old, new) \
