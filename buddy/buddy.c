@@ -1570,9 +1570,11 @@ static const char *check_summary(const struct respool_summary *s)
 	unsigned long nr_bits = s->nr_bits, i;
 	unsigned int l;
 
-	for (l = 0; l + 1 < s->levels; l++) {
+	for (l = 0; l < s->levels; l++) {
+		if (nr_bits % 64 && s->level[l][nr_bits / 64] >> nr_bits % 64)
+			return "a summary has a bit for nothing";
 		nr_bits = words_of(nr_bits);
-		for (i = 0; i < nr_bits; i++)
+		for (i = 0; l + 1 < s->levels && i < nr_bits; i++)
 			if (!s->level[l][i] != !(s->level[l + 1][i >> 6] & BIT_ULL(i & 63)))
 				return "a summary differs from what it summarises";
 	}
@@ -1721,6 +1723,8 @@ static const char *check_taken(const struct respool_buddy *b, unsigned long page
 	}
 	if (respool_state_is_part(state) && !census->in_row)
 		return "a part stands without the part before it";
+	if (respool_state_is_exact(state) && !part_follows(b, page + (1UL << order)))
+		return "an exact block has one part alone";
 	census->in_row = respool_state_is_part(state) || respool_state_is_exact(state);
 	census->allocated[order]++;
 	return check_allocated(b, page, order);

@@ -1384,6 +1384,8 @@ static const char *check_block(const struct respool_freelist *f, const struct re
 		return "a previous-used bit is wrong";
 	if (is_used(b))
 		return NULL;
+	if (flags_of(b) & TAG_CACHED)
+		return "a free block is marked as cached";
 	if (!prev_used)
 		return "two neighbours are free";
 	footer = footer_before(after(b));

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run the oracles, the bounds, the sweep, the traces, the fuzzers and the mutants; TAP on standard output.
+# Run the oracles, the bounds, the sweeps, the traces, the fuzzers and the mutants; TAP on standard output.
 #
 # usage: check.sh DIR STEPS SEED FUZZ_SECONDS
 #   DIR holds the programs; CLANG and HOST_CFLAGS built them.
@@ -73,6 +73,15 @@ sweep()
 	result $status "freelist: each damaged byte of its own is found or does no harm"
 }
 
+validators()
+{
+	log=$dir/validate_sweep.log
+	timeout 600 "$dir/validate_sweep" >"$log" 2>&1
+	status=$?
+	grep '^# ' "$log"
+	result $status "validate notices whatever is wrong with the data of a core"
+}
+
 traces()
 {
 	log=$dir/traces.log
@@ -102,27 +111,46 @@ core_source()
 	esac
 }
 
-# build_mutant CORE SED: DIR/mutant/CORE is the oracle with the bug put in.
+# What a mutant of CORE is built with to be put to TEST: oracle CORE, or validate.
+objects_of()
+{
+	case $1 in
+	oracle) echo "$2_oracle $2_episode $2_twin" ;;
+	validate) echo "validate_sweep $cores" | sed "s/ $2\b//" ;;
+	esac
+}
+
+arguments_of()
+{
+	case $1 in
+	oracle) echo "--steps $mutant_steps --seed 1" ;;
+	esac
+}
+
+# build_mutant TEST CORE SED: DIR/mutant/CORE is the test with the bug put in.
 build_mutant()
 {
-	source=$(core_source "$1")
+	source=$(core_source "$2")
 	mkdir -p "$dir/mutant" || return 1
-	sed "$2" "$source" >"$dir/mutant/$1.c" || return 1
-	if cmp -s "$source" "$dir/mutant/$1.c"; then
-		echo "the sed command changes nothing: $2"
+	sed "$3" "$source" >"$dir/mutant/$2.c" || return 1
+	if cmp -s "$source" "$dir/mutant/$2.c"; then
+		echo "the sed command changes nothing: $3"
 		return 1
 	fi
+	objects=$(for object in $(objects_of "$1" "$2") harness work; do
+		echo "$dir/oracle/$object.o"
+	done)
 	# shellcheck disable=SC2086 # flags are words
-	$CLANG -no-pie $HOST_CFLAGS -w -I"$(dirname "$source")" -o "$dir/mutant/$1" \
-		"$dir/mutant/$1.c" "$dir/oracle/$1_oracle.o" "$dir/oracle/$1_episode.o" \
-		"$dir/oracle/$1_twin.o" "$dir/oracle/harness.o" "$dir/oracle/work.o"
+	$CLANG -no-pie $HOST_CFLAGS -w -I"$(dirname "$source")" -o "$dir/mutant/$2" \
+		"$dir/mutant/$2.c" $objects
 }
 
 # A difference, or a sanitizer's complaint, is status 1.
 catches_mutant()
 {
-	build_mutant "$1" "$2" || return 1
-	timeout 120 "$dir/mutant/$1" --steps $mutant_steps --seed 1
+	build_mutant "$@" || return 1
+	# shellcheck disable=SC2046 # words
+	timeout 120 "$dir/mutant/$2" $(arguments_of "$1")
 	status=$?
 	echo "exit status $status, where 1 was wanted"
 	[ $status -eq 1 ]
@@ -133,12 +161,23 @@ mutants()
 	log=$dir/$1_mutant.log
 	while IFS=$tab read -r what command; do
 		case $what in "#"*) continue ;; esac
-		catches_mutant "$1" "$command" >"$log" 2>&1
+		catches_mutant oracle "$1" "$command" >"$log" 2>&1
 		result $? "$1: the oracle notices that $what"
 	done <"mutants/$1"
 }
 
-plan=4
+# Of several cores: a line of mutants/TEST names its core first.
+mutants_of_test()
+{
+	log=$dir/$1_mutant.log
+	while IFS=$tab read -r core what command; do
+		case $core in "#"*) continue ;; esac
+		catches_mutant "$1" "$core" "$command" >"$log" 2>&1
+		result $? "$core: the $1 test notices that $what"
+	done <"mutants/$1"
+}
+
+plan=$((5 + $(grep -c -v '^#' mutants/validate)))
 for core in $cores; do
 	plan=$((plan + 2 + $(grep -c -v '^#' "mutants/$core")))
 done
@@ -146,6 +185,8 @@ echo "1..$plan"
 bound buddy $((steps / 100)) "in pools of up to 1 TiB"
 bound freelist $((steps / 4)) "in heaps of up to 512 MiB"
 sweep
+validators
+mutants_of_test validate
 traces
 for core in $cores; do
 	oracle "$core"
