@@ -697,6 +697,9 @@ static void look_at_anything(struct episode *e)
 
 	doing("usable_size of byte %ld of the arena", (const u8 *)ptr - t->arena, 0);
 	remember(e);
+	if (!e->damaged)
+		expect_equal("knows", respool_freelist_knows(&e->now.core, ptr),
+			     !expected_of(t, ptr));
 	if (accepted(e, "usable_size", ptr,
 		     respool_freelist_usable_size(&e->now.core, ptr, &usable)))
 		expect_equal("usable size", usable,

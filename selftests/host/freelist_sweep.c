@@ -633,9 +633,10 @@ static void sweep_byte(long at, u8 mask)
 	}
 }
 
-static void sweep_heap(enum respool_search search)
+static const u8 masks[] = { 0xff, 0x01, 0x02, 0x04, 0x10, 0x80 };
+
+static void sweep_heap(enum respool_search search, u32 nr_masks)
 {
-	static const u8 masks[] = { 0x01, 0x02, 0x04, 0x10, 0x80, 0xff };
 	u32 i, byte, m;
 
 	sweep.search = search;
@@ -646,16 +647,18 @@ static void sweep_heap(enum respool_search search)
 	list_calls();
 	for (i = 0; i < nr_words; i++)
 		for (byte = 0; byte < sizeof(u64); byte++)
-			for (m = 0; m < ARRAY_SIZE(masks); m++)
+			for (m = 0; m < nr_masks; m++)
 				sweep_byte((u8 *)words[i] + byte - arena, masks[m]);
 }
 
-int main(void)
+/* An argument: with only so many of the masks. */
+int main(int argc, char **argv)
 {
+	u32 nr_masks = argc > 1 ? atoi(argv[1]) : ARRAY_SIZE(masks);
 	enum respool_search search;
 
 	for (search = 0; search < RESPOOL_NR_SEARCHES; search++)
-		sweep_heap(search);
+		sweep_heap(search, min_t(u32, nr_masks, ARRAY_SIZE(masks)));
 	printf("# freelist_sweep: %u words of a heap for each search, %u calls after each damage\n",
 	       nr_words, nr_calls);
 	printf("# freelist_sweep: %lu damages, %lu cases: %lu detected, %lu harmless\n",
