@@ -3,8 +3,8 @@
 #
 # Run the oracles, the bounds, the sweeps, the traces, the fuzzers and the mutants; TAP on standard output.
 #
-# usage: check.sh DIR STEPS SEED FUZZ_SECONDS
-#   DIR holds the programs; CLANG and HOST_CFLAGS built them.
+# usage: check.sh DIR STEPS SEED FUZZ_SECONDS STATES
+#   DIR holds the programs; CLANG, HOST_CFLAGS and MODEL_CFLAGS built them.
 #
 # A *mutant* is a core with a deliberate bug. An oracle that does not notice
 # it is not worth its time, so that is a failure too.
@@ -16,8 +16,10 @@ dir=$1
 steps=$2
 seed=$3
 fuzz_seconds=$4
+states=$5
 cores="buddy freelist objects"
 mutant_steps=100000
+mutant_states=1000
 tab=$(printf '\t')
 number=0
 failed=0
@@ -82,6 +84,15 @@ validators()
 	result $status "validate notices whatever is wrong with the data of a core"
 }
 
+model()
+{
+	log=$dir/$1_model.log
+	timeout 3600 "$dir/$1_model" "$states" >"$log" 2>&1
+	status=$?
+	grep '^# ' "$log"
+	result $status "$1: no sequence of calls leads a small one astray"
+}
+
 traces()
 {
 	log=$dir/traces.log
@@ -111,12 +122,21 @@ core_source()
 	esac
 }
 
-# What a mutant of CORE is built with to be put to TEST: oracle CORE, or validate.
+# What a mutant of CORE is built with to be put to TEST: oracle, model or validate.
 objects_of()
 {
 	case $1 in
-	oracle) echo "$2_oracle $2_episode $2_twin" ;;
-	validate) echo "validate_sweep $cores" | sed "s/ $2\b//" ;;
+	oracle) echo "$2_oracle $2_episode $2_twin harness work" ;;
+	model) echo "$2_model model $2_twin harness" ;;
+	validate) echo "validate_sweep $cores harness work" | sed "s/ $2\b//" ;;
+	esac
+}
+
+flags_of()
+{
+	case $1 in
+	model) echo "$MODEL_CFLAGS" ;;
+	*) echo "$HOST_CFLAGS" ;;
 	esac
 }
 
@@ -124,6 +144,7 @@ arguments_of()
 {
 	case $1 in
 	oracle) echo "--steps $mutant_steps --seed 1" ;;
+	model) echo $mutant_states ;;
 	esac
 }
 
@@ -137,11 +158,13 @@ build_mutant()
 		echo "the sed command changes nothing: $3"
 		return 1
 	fi
-	objects=$(for object in $(objects_of "$1" "$2") harness work; do
-		echo "$dir/oracle/$object.o"
+	built=$dir/oracle
+	[ "$1" != model ] || built=$dir/model
+	objects=$(for object in $(objects_of "$1" "$2"); do
+		echo "$built/$object.o"
 	done)
-	# shellcheck disable=SC2086 # flags are words
-	$CLANG -no-pie $HOST_CFLAGS -w -I"$(dirname "$source")" -o "$dir/mutant/$2" \
+	# shellcheck disable=SC2046,SC2086 # flags are words
+	$CLANG -no-pie $(flags_of "$1") -w -I"$(dirname "$source")" -o "$dir/mutant/$2" \
 		"$dir/mutant/$2.c" $objects
 }
 
@@ -177,7 +200,7 @@ mutants_of_test()
 	done <"mutants/$1"
 }
 
-plan=$((5 + $(grep -c -v '^#' mutants/validate)))
+plan=$((7 + $(cat mutants/validate mutants/model | grep -c -v '^#')))
 for core in $cores; do
 	plan=$((plan + 2 + $(grep -c -v '^#' "mutants/$core")))
 done
@@ -187,6 +210,9 @@ bound freelist $((steps / 4)) "in heaps of up to 512 MiB"
 sweep
 validators
 mutants_of_test validate
+model buddy
+model freelist
+mutants_of_test model
 traces
 for core in $cores; do
 	oracle "$core"
