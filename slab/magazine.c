@@ -521,9 +521,21 @@ static unsigned int drain_magazine(struct respool_racks *r, struct respool_rack 
 }
 
 /*
- * Give back what a CPU keeps. Who has the rack for longer than can be waited for
- * has to look for himself afterwards.
+ * Take a CPU's rack. Who has it for longer than can be waited for has to look for
+ * himself afterwards. He is told so before the last tries, not after: then, if
+ * they are in vain, he has not looked yet.
  */
+static bool claim_rack(struct respool_rack *rack, unsigned int cpu)
+{
+	if (respool_cpu_lock_claim(&rack->lock, cpu))
+		return true;
+	WRITE_ONCE(rack->frees_left, -1);
+	/* Only a lock that is taken is a barrier. */
+	smp_mb();
+	return respool_cpu_lock_claim(&rack->lock, cpu);
+}
+
+/* Give back what a CPU keeps. */
 static u64 drain_rack(struct respool_racks *r, unsigned int cpu)
 {
 	struct respool_rack *rack = rack_of(r, cpu);
@@ -536,12 +548,10 @@ static u64 drain_rack(struct respool_racks *r, unsigned int cpu)
 		if (!READ_ONCE(magazine->nr))
 			continue;
 		preempt_disable();
-		held = respool_cpu_lock_claim(&rack->lock, cpu);
+		held = claim_rack(rack, cpu);
 		if (held) {
 			done += drain_magazine(r, rack, magazine);
 			respool_cpu_unlock(&rack->lock);
-		} else {
-			WRITE_ONCE(rack->frees_left, -1);
 		}
 		preempt_enable();
 		if (!held)
