@@ -226,6 +226,46 @@ TEST_F(requests, range_is_used_to_its_last_page_and_never_left)
 	EXPECT_EQ(0, free_handles(self->fd, 0, n));
 }
 
+/* gpu_buddy's: small blocks at a large alignment, every second one given back and had again. */
+TEST_F(requests, aligned_places_given_back_are_had_again_and_no_more)
+{
+	unsigned int nr = 8, round, i;
+	__u64 align = 64 * PAGE, first = (self->start + align - 1) / align * align, phys;
+	struct respool_test_op op = OP(ALLOC_REQUEST, .align = align, .first = first,
+				       .last = first + nr * align - 1);
+
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < nr; i += round ? 2 : 1) {
+			op.handle = i;
+			op.size = 2 << i / 4;
+			ASSERT_EQ(0, run(self->fd, op, &phys));
+			EXPECT_EQ(0, phys % align);
+		}
+		op.handle = nr;
+		op.size = 1;
+		EXPECT_EQ(-ENOMEM, run(self->fd, op, NULL));
+		for (i = 0; i < nr && round < 2; i += 2)
+			EXPECT_EQ(0, free_handle(self->fd, i));
+	}
+	EXPECT_EQ(0, free_handles(self->fd, 0, nr));
+}
+
+/* gpu_buddy's: nine tenths of a pool are no block, but a row that a scan finds. */
+TEST_F(requests, more_than_the_largest_block_is_had_by_a_scan_alone)
+{
+	unsigned int nr_pages = self->nr_pages - self->nr_pages / 10;
+
+	if (nr_pages <= 1U << self->max_order)
+		nr_pages = (1U << self->max_order) + 1;
+	if (nr_pages > self->nr_pages)
+		return;	/* the pool is one block */
+	EXPECT_EQ(-ENOMEM, run(self->fd, OP(ALLOC_EXACT, .size = nr_pages), NULL));
+	EXPECT_EQ(-ENOMEM, run(self->fd, OP(ALLOC_REQUEST, .size = nr_pages, .last = ~0ULL), NULL));
+	EXPECT_EQ(0, run(self->fd, OP(ALLOC_REQUEST, .size = nr_pages, .last = ~0ULL,
+				      .flags = RESPOOL_TEST_SCAN), NULL));
+	EXPECT_EQ(0, free_handle(self->fd, 0));
+}
+
 TEST_F(requests, random_conditions_are_met_or_the_request_fails)
 {
 	uint64_t random = TEST_SEED();
