@@ -47,6 +47,9 @@
 #define CPU_BYTES	SZ_32K
 #define POOL_SHARE	64
 
+/* A run is large enough if no more than this part of it is lost. */
+#define WASTE_SHARE	16
+
 /* Live objects that are named when a cache is destroyed. */
 #define NAMED_OBJECTS	4
 
@@ -72,7 +75,7 @@ struct respool_cache {
 
 	struct respool *pool;			/* I: the cache's own account */
 	size_t size;				/* I: as asked for */
-	void *footprint;			/* I: the core's */
+	u8 *footprint;				/* I: the core's */
 	struct dentry *debugfs;			/* I */
 	struct list_head node;			/* C, RCU */
 	char name[RESPOOL_NAME_LEN];		/* I */
@@ -898,7 +901,7 @@ static const char *check_magazines(const struct respool_cache *cache)
  *
  * Context: Process context, for diagnosis: holds every CPU's magazine and the
  * cache's lock, with interrupts off, for a time in proportion to the cache's
- * runs and, at 1/64, to the pool's pages. Does not sleep.
+ * runs and the pool's pages. Does not sleep.
  * Return: 0, or -EUCLEAN.
  */
 int respool_cache_validate(struct respool_cache *cache, char *why, size_t len)
@@ -981,6 +984,7 @@ static int init_objects(struct respool_cache *cache, const struct respool *pool,
 		.phys = respool_virt_to_phys(pool, respool_start(pool)),
 		.min_shift = PAGE_SHIFT,
 		.max_shift = PAGE_SHIFT + respool_max_order(pool),
+		.waste_share = WASTE_SHARE,
 	};
 	int error = respool_objects_init(&cache->objects, cache->size, align, &memory,
 					 get_random_u64());
@@ -990,7 +994,7 @@ static int init_objects(struct respool_cache *cache, const struct respool *pool,
 	cache->footprint = kvzalloc(respool_objects_footprint(&cache->objects), GFP_KERNEL);
 	if (!cache->footprint)
 		return -ENOMEM;
-	respool_objects_set_footprint(&cache->objects, cache->footprint);
+	respool_objects_set_footprint(&cache->objects, cache->footprint, 1);
 	return 0;
 }
 

@@ -10,15 +10,12 @@
  *
  * Work. Every call does a bounded number of steps, whatever the number of runs,
  * but for salvage, respool_objects_validate() and the functions that look for
- * a run for a reader, which walk the bitmap of the slots.
+ * a run for a reader, which walk the map of the slots.
  */
 #include "objects.h"
 
 /* Runs of at least so many objects, where none of them need be too large. */
 #define PER_RUN_WANTED	16
-
-/* No more than this share of a run may be lost to its header and its end. */
-#define WASTE_SHARE	16
 
 /* Runs and words of bits that one call of respool_objects_take() looks at. */
 #define TAKE_LOOKS	8
@@ -48,9 +45,9 @@ static size_t lay_out(struct respool_objects *o, unsigned int shift, size_t alig
 	return bytes - (size_t)per_run * o->stride;
 }
 
-static bool wastes(const struct respool_objects *o, size_t waste)
+static bool wastes(const struct respool_objects *o, size_t waste, unsigned int share)
 {
-	return waste > (1UL << o->shift) / WASTE_SHARE || o->per_run < PER_RUN_WANTED;
+	return waste > (1UL << o->shift) / share || o->per_run < PER_RUN_WANTED;
 }
 
 /* The smallest run that is no waste; if all are, the largest. */
@@ -60,7 +57,7 @@ static void choose_run(struct respool_objects *o, size_t align,
 	unsigned int max_shift = min_t(unsigned int, memory->max_shift, RESPOOL_OBJECT_RUN_MAX);
 	unsigned int shift = memory->min_shift;
 
-	while (wastes(o, lay_out(o, shift, align)) && shift < max_shift)
+	while (wastes(o, lay_out(o, shift, align), memory->waste_share) && shift < max_shift)
 		shift++;
 }
 
@@ -103,55 +100,58 @@ int respool_objects_init(struct respool_objects *o, size_t size, size_t align,
 	o->low = low;
 	o->span = memory->bytes;
 	o->skew = (memory->phys - low) & o->mask;
-	o->first_slot = (low + o->skew) >> o->shift;
-	o->nr_slots = ((low + o->span - 1 + o->skew) >> o->shift) - o->first_slot + 1;
+	o->slot_shift = memory->min_shift;
+	o->nr_slots = ((o->span - 1) >> o->slot_shift) + 1;
 	return 0;
 }
 
-static size_t bitmap_longs(const struct respool_objects *o)
-{
-	return DIV_ROUND_UP(o->nr_slots, 64);
-}
-
-/* Bytes of zeroed memory that @o needs beside the runs. */
+/* Bytes of zeroed memory that @o needs beside the runs, and may share: a map. */
 size_t respool_objects_footprint(const struct respool_objects *o)
 {
-	return 2 * bitmap_longs(o) * sizeof(long);
+	return o->nr_slots;
 }
 
-void respool_objects_set_footprint(struct respool_objects *o, void *footprint)
+/* All who share @map have the same memory, and each an @id of its own in 1..254. */
+void respool_objects_set_footprint(struct respool_objects *o, u8 *map, u8 id)
 {
-	o->in_service = footprint;
-	o->retired = o->in_service + bitmap_longs(o);
+	o->map = map;
+	o->id = id;
 }
 
-static unsigned long slot_of(const struct respool_objects *o, const void *addr)
+static u8 owner_of(const struct respool_objects *o, const void *addr)
 {
-	return (((uintptr_t)addr + o->skew) >> o->shift) - o->first_slot;
+	return READ_ONCE(o->map[respool_object_slot(o, addr)]);
 }
 
-static struct respool_object_run *run_at(const struct respool_objects *o, unsigned long slot)
+/* From now on the slots of @run are @owner's. Others read the map meanwhile. */
+static void set_owner(struct respool_objects *o, const void *run, u8 owner)
 {
-	return (struct respool_object_run *)(((o->first_slot + slot) << o->shift) - o->skew);
+	u8 *slot = o->map + respool_object_slot(o, run);
+	u8 *end = slot + (1UL << (o->shift - o->slot_shift));
+
+	for (; slot < end; slot++)
+		WRITE_ONCE(*slot, owner);
 }
 
-/* The first slot from @slot on that has a bit in @map, or nr_slots. */
-static unsigned long next_slot(const struct respool_objects *o, const unsigned long *map,
-			       unsigned long slot)
+/* The first run in service from @slot on; %NULL if there is none. */
+static struct respool_object_run *run_from(const struct respool_objects *o, unsigned long slot)
 {
-	unsigned long word = slot / 64, bits;
-
-	if (slot >= o->nr_slots)
-		return o->nr_slots;
-	bits = map[word] >> slot % 64 << slot % 64;
-	while (!bits && ++word < bitmap_longs(o))
-		bits = map[word];
-	return bits ? word * 64 + __ffs64(bits) : o->nr_slots;
+	for (; slot < o->nr_slots; slot++)
+		if (o->map[slot] == o->id)
+			return (struct respool_object_run *)(o->low + (slot << o->slot_shift));
+	return NULL;
 }
 
-#define for_each_run(slot, o)						\
-	for ((slot) = next_slot(o, (o)->in_service, 0); (slot) < (o)->nr_slots;	\
-	     (slot) = next_slot(o, (o)->in_service, (slot) + 1))
+/* The first run in service above address @run, %NULL for the lowest. */
+static struct respool_object_run *run_above(const struct respool_objects *o, const void *run)
+{
+	unsigned long run_slots = 1UL << (o->shift - o->slot_shift);
+
+	return run_from(o, run ? respool_object_slot(o, run) + run_slots : 0);
+}
+
+#define for_each_run(run, o)						\
+	for ((run) = run_above(o, NULL); (run); (run) = run_above(o, run))
 
 /* Address of the object @index of the run that starts at @run. */
 void *respool_objects_at(const struct respool_objects *o, const void *run, u32 index)
@@ -208,7 +208,7 @@ static bool is_intact(const struct respool_objects *o, struct respool_object_run
 static bool is_run(const struct respool_objects *o, struct respool_object_run *run)
 {
 	return (uintptr_t)run - o->low < o->span && !(((uintptr_t)run + o->skew) & o->mask) &&
-	       test_bit(slot_of(o, run), o->in_service) && ends_intact(o, run);
+	       owner_of(o, run) == o->id && ends_intact(o, run);
 }
 
 static int damaged(struct respool_objects *o, const void *where)
@@ -318,7 +318,7 @@ void respool_objects_add(struct respool_objects *o, void *mem)
 {
 	struct respool_object_run *run = mem;
 
-	__set_bit(slot_of(o, run), o->in_service);
+	set_owner(o, run, o->id);
 	link_run(o, run, RESPOOL_OBJECT_EMPTY);
 	o->nr_free += o->per_run;
 	o->runs++;
@@ -339,7 +339,7 @@ void *respool_objects_remove_empty(struct respool_objects *o, u64 keep)
 		return NULL;
 	}
 	unlink_run(o, run, RESPOOL_OBJECT_EMPTY);
-	__clear_bit(slot_of(o, run), o->in_service);
+	set_owner(o, run, RESPOOL_SLOT_NONE);
 	WRITE_ONCE(run->check, 0);
 	o->nr_free -= o->per_run;
 	o->runs--;
@@ -398,7 +398,7 @@ static __always_inline int put(struct respool_objects *o, const void *object)
 	u32 word;
 
 	if (unlikely(!ends_intact(o, run)))
-		return test_bit(slot_of(o, run), o->in_service) ? damaged(o, run) : -EUCLEAN;
+		return owner_of(o, run) == o->id ? damaged(o, run) : -EUCLEAN;
 	index = respool_object_index(o, run, object);
 	word = index / 64;
 	bit = BIT(index % 64);
@@ -429,11 +429,10 @@ u32 respool_objects_put(struct respool_objects *o, void *const *objects, u32 nr)
 
 /* Damage */
 
-static void retire(struct respool_objects *o, unsigned long slot)
+static void retire(struct respool_objects *o, struct respool_object_run *run)
 {
-	__clear_bit(slot, o->in_service);
-	__set_bit(slot, o->retired);
-	WRITE_ONCE(run_at(o, slot)->check, 0);
+	set_owner(o, run, RESPOOL_SLOT_RETIRED);
+	WRITE_ONCE(run->check, 0);
 	o->runs--;
 	o->retired_runs++;
 }
@@ -443,7 +442,7 @@ void respool_objects_blame(struct respool_objects *o, const void *addr)
 {
 	struct respool_object_run *run = respool_object_run_of(o, addr);
 
-	if ((uintptr_t)addr - o->low < o->span && test_bit(slot_of(o, addr), o->in_service) &&
+	if ((uintptr_t)addr - o->low < o->span && owner_of(o, addr) == o->id &&
 	    !ends_intact(o, run))
 		damaged(o, run);
 }
@@ -456,18 +455,16 @@ void respool_objects_blame(struct respool_objects *o, const void *addr)
 u64 respool_objects_salvage(struct respool_objects *o)
 {
 	u64 retired = o->retired_runs;
-	unsigned long slot;
+	struct respool_object_run *run;
 	u32 bin;
 
 	memset(o->bin, 0, sizeof(o->bin));
 	o->bins = 0;
 	o->nr_free = 0;
 	o->empty_runs = 0;
-	for_each_run(slot, o) {
-		struct respool_object_run *run = run_at(o, slot);
-
+	for_each_run(run, o) {
 		if (!is_intact(o, run)) {
-			retire(o, slot);
+			retire(o, run);
 			continue;
 		}
 		o->nr_free += run->nr_free;
@@ -489,9 +486,9 @@ int respool_objects_why_not(const struct respool_objects *o, const void *addr)
 
 	if ((uintptr_t)addr - o->low >= o->span)
 		return -EFAULT;
-	if (test_bit(slot_of(o, addr), o->retired))
+	if (owner_of(o, addr) == RESPOOL_SLOT_RETIRED)
 		return -EUCLEAN;
-	if (!test_bit(slot_of(o, addr), o->in_service))
+	if (owner_of(o, addr) != o->id)
 		return -EFAULT;
 	if (!ends_intact(o, run))
 		return -EUCLEAN;
@@ -505,11 +502,10 @@ int respool_objects_why_not(const struct respool_objects *o, const void *addr)
 bool respool_objects_run_after(const struct respool_objects *o, const void *after,
 			       struct respool_object_row *row)
 {
-	unsigned long slot = next_slot(o, o->in_service, after ? slot_of(o, after) + 1 : 0);
-	struct respool_object_run *run = run_at(o, slot);
+	struct respool_object_run *run = run_above(o, after);
 	u32 i;
 
-	if (slot == o->nr_slots)
+	if (!run)
 		return false;
 	row->run = run;
 	row->free = 0;
@@ -554,13 +550,11 @@ static const char *check_run(const struct respool_objects *o, struct respool_obj
 static const char *check_runs(const struct respool_objects *o, u64 in_bin[RESPOOL_OBJECT_BINS],
 			      const void **where)
 {
+	struct respool_object_run *run;
 	u64 runs = 0, nr_free = 0;
-	unsigned long slot;
 	const char *broken;
 
-	for_each_run(slot, o) {
-		struct respool_object_run *run = run_at(o, slot);
-
+	for_each_run(run, o) {
 		*where = run;
 		broken = check_run(o, run);
 		if (broken)

@@ -26,8 +26,9 @@
  * last before the objects the inverse of that: who writes over either end of
  * the header spoils one. A keyed sum covers the free bits. No bit is believed
  * before a check is verified, no object taken before the sum is, no link
- * followed before what it leads to has been. Which runs there are is known from
- * a bitmap out of band.
+ * followed before what it leads to has been. Which runs there are, and whose, is
+ * known from a map out of band, a byte for each slot, that several cores may
+ * share.
  *
  * Errors are those of include/linux/respool.h. A call that meets damage notes
  * the run in @damage; the damage stays until respool_objects_salvage() takes
@@ -43,6 +44,10 @@
 #define RESPOOL_OBJECT_MAX		65536	/* bytes, rounded up to the alignment */
 #define RESPOOL_OBJECT_RUN_MAX		20	/* log2 of the bytes of a run, at most */
 #define RESPOOL_OBJECTS_PER_RUN		512	/* no run has more */
+
+/* What the map says of a slot, beside the ids 1..254 of those who have a run there. */
+#define RESPOOL_SLOT_NONE		0
+#define RESPOOL_SLOT_RETIRED		255	/* out of service for damage */
 
 /*
  * Runs with free objects are on lists by how many, each power of two one: 1,
@@ -71,7 +76,7 @@ struct respool_object_run {
 
 /*
  * Invariants, checked by respool_objects_validate():
- *   a run in service has a bit in @in_service, its checks and its sum are right,
+ *   all slots of a run in service have @id in @map, its checks and its sum are right,
  *   nr_free of its free bits are set and no object is free and live
  *   a run is on the list of its bin, or on none if nothing in it is free
  *   nr_free is the sum over the runs in service
@@ -91,12 +96,12 @@ struct respool_objects {
 	u32 tail;			/* offset of the tail in its run */
 	u64 bits_key;			/* what the first word of free bits counts in the sum */
 	u64 nr_free_key;		/* what the number of free objects does */
-	u32 shift;			/* log2 of the bytes of a run */
-	uintptr_t first_slot;		/* the first place for a run, counted from address 0 */
-	unsigned long nr_slots;		/* places for runs that [low, low + span) touches */
+	u8 shift;			/* log2 of the bytes of a run */
+	u8 slot_shift;			/* log2 of the bytes of a slot */
+	u8 id;				/* what its slots have in the map */
+	unsigned long nr_slots;		/* in [low, low + span) */
 
-	unsigned long *in_service;	/* a bit a slot */
-	unsigned long *retired;		/* a bit a slot: out of service for damage */
+	u8 *map;			/* a byte a slot: whose it is */
 	const void *damage;		/* where a call met it; NULL again after salvage */
 	u64 runs;			/* in service */
 	u64 empty_runs;			/* those of them in the bin of the wholly free */
@@ -120,12 +125,25 @@ struct respool_object_row {
 	u32 out;
 };
 
+/* Objects in runs in service that are not free: live, or out. */
+static inline u64 respool_objects_used(const struct respool_objects *o)
+{
+	return o->runs * o->per_run - o->nr_free;
+}
+
 /* Lock-free: any caller, any time after init */
 
 static inline u64 respool_object_check(const struct respool_objects *o,
 				       const struct respool_object_run *run)
 {
 	return o->secret ^ (uintptr_t)run;
+}
+
+/* Which slot @addr, in [low, low + span), lies in. */
+static inline unsigned long respool_object_slot(const struct respool_objects *o,
+						const void *addr)
+{
+	return ((uintptr_t)addr - o->low) >> o->slot_shift;
 }
 
 /* Where the run would start that has @addr in it. */
@@ -214,9 +232,11 @@ static inline bool respool_object_end(const struct respool_objects *o, const voi
  * struct respool_object_memory - Where runs may lie.
  * @start: its first byte
  * @bytes: its length
- * @phys: what @start is in the addresses that runs are aligned in
- * @min_shift: log2 of the bytes of the smallest run there can be
+ * @phys: what @start is in the addresses that runs are aligned in, a multiple
+ *	of the smallest run
+ * @min_shift: log2 of the bytes of the smallest run there can be, and of a slot
  * @max_shift: log2 of the bytes of the largest
+ * @waste_share: a run is large enough if no more than this part of it is lost
  */
 struct respool_object_memory {
 	const void *start;
@@ -224,13 +244,14 @@ struct respool_object_memory {
 	u64 phys;
 	unsigned int min_shift;
 	unsigned int max_shift;
+	unsigned int waste_share;
 };
 
 /* Serialised by the caller: objects.c */
 int respool_objects_init(struct respool_objects *o, size_t size, size_t align,
 			 const struct respool_object_memory *memory, u64 secret);
 size_t respool_objects_footprint(const struct respool_objects *o);
-void respool_objects_set_footprint(struct respool_objects *o, void *footprint);
+void respool_objects_set_footprint(struct respool_objects *o, u8 *map, u8 id);
 
 void respool_objects_prepare(const struct respool_objects *o, void *mem);
 void *respool_objects_at(const struct respool_objects *o, const void *run, u32 index);

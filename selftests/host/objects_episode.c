@@ -16,12 +16,13 @@
 #define PAGE		4096UL
 #define ARENA_MAX	(4UL << 20)
 #define BATCH		40
+#define WASTE_SHARE	16
 
 struct episode {
 	struct choices *c;
 	struct respool_objects core;
 	struct objects_twin twin;
-	void *footprint;
+	u8 *footprint;
 	u8 *arena;
 	size_t arena_bytes;
 	u64 phys;
@@ -95,6 +96,35 @@ static void verify_contents(struct episode *e)
 
 /* Runs */
 
+static u8 *owner_of(struct episode *e, const u8 *addr)
+{
+	return &e->footprint[(addr - e->arena) / PAGE];
+}
+
+/* Some slots of the map are another core's that shares it. */
+static void lend_slots(struct episode *e)
+{
+	u32 i;
+
+	for (i = choose(e->c, 4); i; i--) {
+		u8 other = 1 + choose(e->c, 254);
+
+		if (other != e->core.id)
+			*owner_of(e, e->arena + choose(e->c, e->arena_bytes)) = other;
+	}
+}
+
+/* Whether a run could start at @start: its slots are nobody's. */
+static bool is_vacant(struct episode *e, const u8 *start)
+{
+	const u8 *at;
+
+	for (at = start; at < start + e->twin.run_bytes; at += PAGE)
+		if (*owner_of(e, at))
+			return false;
+	return true;
+}
+
 /* A place of the arena where a run may start: aligned in phys. */
 static u8 *choose_place(struct episode *e)
 {
@@ -127,7 +157,9 @@ static void add_run(struct episode *e)
 	u8 *start = choose_place(e);
 	u8 *objects[RESPOOL_OBJECTS_PER_RUN];
 
-	if (!start || objects_twin_run(&e->twin, start) || e->twin.nr_runs == TWIN_MAX_RUNS)
+	if (!start || e->twin.nr_runs == TWIN_MAX_RUNS)
+		return;
+	if (objects_twin_run(&e->twin, start) || !is_vacant(e, start))
 		return;
 	doing("add the run at %ld", start - e->arena, 0);
 	memset(start, choose(e->c, 256), e->twin.run_bytes);
@@ -531,7 +563,7 @@ static void check_waste(struct episode *e, unsigned int max_shift)
 
 	if (e->core.shift > max_shift || e->core.per_run > RESPOOL_OBJECTS_PER_RUN)
 		differ("a run is too large");
-	if (e->core.shift < max_shift && waste > bytes / 16)
+	if (e->core.shift < max_shift && waste > bytes / WASTE_SHARE)
 		differ("%zu bytes of a run are wasted", waste);
 }
 
@@ -549,6 +581,7 @@ static bool set_up(struct episode *e)
 	struct respool_object_memory memory = {
 		.min_shift = 12,
 		.max_shift = 12 + choose(e->c, 9),
+		.waste_share = WASTE_SHARE,
 	};
 	int error;
 
@@ -572,7 +605,8 @@ static bool set_up(struct episode *e)
 	}
 	check_waste(e, memory.max_shift);
 	e->footprint = must_zalloc(1, respool_objects_footprint(&e->core));
-	respool_objects_set_footprint(&e->core, e->footprint);
+	respool_objects_set_footprint(&e->core, e->footprint, 1 + choose(e->c, 254));
+	lend_slots(e);
 	e->twin.per_run = e->core.per_run;
 	e->twin.run_bytes = 1UL << e->core.shift;
 	e->take_percent = choose(e->c, 101);

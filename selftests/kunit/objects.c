@@ -13,6 +13,7 @@
 #define RUN_BYTES	4096
 #define OBJECTS		38	/* in a run */
 #define RUNS		4
+#define ID		7	/* in the map */
 
 /**
  * struct objects_test - What a case has to play with.
@@ -28,7 +29,7 @@ static int objects_test_init(struct kunit *test)
 {
 	struct objects_test *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
 	struct respool_object_memory memory = {
-		.bytes = RUNS * RUN_BYTES, .min_shift = 12, .max_shift = 12,
+		.bytes = RUNS * RUN_BYTES, .min_shift = 12, .max_shift = 12, .waste_share = 16,
 	};
 	void *footprint;
 
@@ -42,7 +43,7 @@ static int objects_test_init(struct kunit *test)
 	footprint = kunit_kzalloc(test, respool_objects_footprint(&t->o), GFP_KERNEL);
 	if (!footprint)
 		return -ENOMEM;
-	respool_objects_set_footprint(&t->o, footprint);
+	respool_objects_set_footprint(&t->o, footprint, ID);
 	test->priv = t;
 	return 0;
 }
@@ -202,6 +203,24 @@ static void empty_runs_are_removed_but_those_to_be_kept(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t->o.runs, 0);
 }
 
+static void cores_that_share_a_map_know_their_own_runs(struct kunit *test)
+{
+	struct objects_test *t = test->priv;
+	struct respool_object_row row = {};
+	struct respool_object_run *run = add(test, 1);
+
+	t->o.map[0] = ID + 1;
+	t->o.map[2] = ID + 1;
+	KUNIT_EXPECT_TRUE(test, respool_objects_run_after(&t->o, NULL, &row));
+	KUNIT_EXPECT_PTR_EQ(test, row.run, (const void *)run);
+	KUNIT_EXPECT_FALSE(test, respool_objects_run_after(&t->o, run, &row));
+	KUNIT_EXPECT_EQ(test, respool_objects_why_not(&t->o, t->mem + t->o.first), -EFAULT);
+	KUNIT_EXPECT_EQ(test, respool_objects_salvage(&t->o), 0);
+	KUNIT_EXPECT_PTR_EQ(test, respool_objects_remove_empty(&t->o, 0), (void *)run);
+	KUNIT_EXPECT_EQ(test, t->o.map[1], RESPOOL_SLOT_NONE);
+	KUNIT_EXPECT_EQ(test, t->o.map[2], ID + 1);
+}
+
 /* Of two runs with an object out, the first is damaged in this byte. */
 static void expect_retired(struct kunit *test, unsigned int byte)
 {
@@ -228,7 +247,7 @@ static void expect_retired(struct kunit *test, unsigned int byte)
 	KUNIT_EXPECT_PTR_EQ(test, respool_object_run_of(&t->o, left), other);
 	put_back(test, &left, 1);
 	KUNIT_EXPECT_PTR_EQ(test, respool_objects_remove_empty(&t->o, 0), other);
-	memset(t->o.retired, 0, sizeof(long));
+	memset(t->o.map, RESPOOL_SLOT_NONE, RUNS);
 	t->o.retired_runs = 0;
 }
 
@@ -271,6 +290,7 @@ static void geometry_that_makes_no_sense_is_refused(struct kunit *test)
 	struct objects_test *t = test->priv;
 	const struct respool_object_memory memory = {
 		.start = t->mem, .bytes = RUNS * RUN_BYTES, .min_shift = 12, .max_shift = 13,
+		.waste_share = 16,
 	};
 	struct respool_objects o;
 
@@ -293,6 +313,7 @@ static struct kunit_case objects_test_cases[] = {
 	KUNIT_CASE(free_object_is_left_as_it_is),
 	KUNIT_CASE(fullest_run_is_taken_from_first),
 	KUNIT_CASE(empty_runs_are_removed_but_those_to_be_kept),
+	KUNIT_CASE(cores_that_share_a_map_know_their_own_runs),
 	KUNIT_CASE(damaged_run_is_retired_and_others_go_on),
 	KUNIT_CASE(broken_links_are_mended),
 	KUNIT_CASE(geometry_that_makes_no_sense_is_refused),
