@@ -536,10 +536,12 @@ TEST_F(debugfs, a_slab_without_memory_has_no_blocks)
 /* More blocks to a run than one look takes in, and a reader they leave behind. */
 TEST_F(debugfs, blocks_may_go_while_they_are_read)
 {
-	int other = client_open("main", 4000), slab = client_slab(other, "many"), file;
+	int other = client_open("main", 4000), slab, file;
 	unsigned int i;
 	ssize_t len;
 
+	slab = client_slab_with(other, "many", RESPOOL_TEST_GOOD_FIT,
+				RESPOOL_TEST_SLAB_NO_OBJECTS);
 	ASSERT_LE(0, slab);
 	for (i = 0; i < 4000; i++)
 		ASSERT_EQ(0, run(other, OP(ALLOC, .handle = i, .slab = slab, .size = 24), NULL));
@@ -582,7 +584,7 @@ TEST_F(debugfs, every_file_can_be_read_through_small_buffers)
 {
 	static const char *const files[] = {
 		POOL_DIR "stats", POOL_DIR "orders", POOL_DIR "map", POOL_DIR "owners",
-		SLAB_DIR "stats", SLAB_DIR "classes", SLAB_DIR "blocks",
+		SLAB_DIR "stats", SLAB_DIR "classes", SLAB_DIR "objects", SLAB_DIR "blocks",
 	};
 	static char slow[sizeof(text)];
 	unsigned int i;

@@ -88,7 +88,8 @@ enum respool_test_fit {
 #define RESPOOL_TEST_SLAB_POISON	0x4
 #define RESPOOL_TEST_SLAB_STACKS	0x8
 #define RESPOOL_TEST_SLAB_QUARANTINE	0x10
-#define RESPOOL_TEST_SLAB_FLAGS		0x1f
+#define RESPOOL_TEST_SLAB_NO_OBJECTS	0x20
+#define RESPOOL_TEST_SLAB_FLAGS		0x3f
 
 /**
  * struct respool_test_slab - SLAB_CREATE: a byte allocator on this file's pool.

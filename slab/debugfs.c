@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 
 #include "buddy/debugfs.h"
+#include "slab/hot.h"
 #include "slab/report.h"
 #include "slab/slab.h"
 
@@ -118,6 +119,24 @@ static int classes_show(struct seq_file *m, void *unused)
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(classes);
+
+/* objects: each row is of one moment */
+
+static int objects_show(struct seq_file *m, void *unused)
+{
+	struct respool_objects_row row;
+	unsigned int class;
+
+	seq_puts(m, "bytes runs live cached free\n");
+	for (class = 1; class <= RESPOOL_HOT_CLASSES; class++) {
+		respool_slab_objects(m->private, class, &row);
+		if (row.runs)
+			seq_printf(m, "%zu %llu %llu %llu %llu\n", row.bytes, row.runs, row.live,
+				   row.cached, row.free);
+	}
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(objects);
 
 /* validate */
 
@@ -266,6 +285,7 @@ struct dentry *respool_slab_debugfs_add(struct respool_slab *slab, struct dentry
 	debugfs_create_file("options", 0400, dir, slab, &options_fops);
 	debugfs_create_file("stats", 0400, dir, slab, &stats_fops);
 	debugfs_create_file("classes", 0400, dir, slab, &classes_fops);
+	debugfs_create_file("objects", 0400, dir, slab, &objects_fops);
 	debugfs_create_file("blocks", 0400, dir, slab, &blocks_fops);
 	debugfs_create_file("validate", 0400, dir, slab, &validate_fops);
 	return dir;

@@ -358,12 +358,16 @@ static __always_inline void make_live(struct respool_freelist *f, struct respool
 	f->live_blocks++;
 	f->live_bytes += bytes - RESPOOL_BLOCK_HEADER;
 	f->peak_live_bytes = max(f->peak_live_bytes, f->live_bytes);
+	if (bytes <= RESPOOL_COUNTED_MAX)
+		f->blocks_of[bytes / RESPOOL_BLOCK_ALIGN]++;
 }
 
 static __always_inline void forget_live(struct respool_freelist *f, const struct respool_header *b)
 {
 	f->live_blocks--;
 	f->live_bytes -= bytes_of(b) - RESPOOL_BLOCK_HEADER;
+	if (bytes_of(b) <= RESPOOL_COUNTED_MAX)
+		f->blocks_of[bytes_of(b) / RESPOOL_BLOCK_ALIGN]--;
 }
 
 /* Runs. */
@@ -536,7 +540,6 @@ int respool_freelist_add_run(struct respool_freelist *f, void *mem, size_t bytes
 	f->low = min_t(uintptr_t, f->low, (uintptr_t)mem);
 	f->high = max_t(uintptr_t, f->high, (uintptr_t)mem + bytes);
 	f->held_bytes += bytes;
-	f->peak_held_bytes = max(f->peak_held_bytes, f->held_bytes);
 	run->bytes = bytes;
 	run->reserved = 0;
 	insert_run(f, run, behind);
@@ -1046,7 +1049,6 @@ static void move_end(struct respool_freelist *f, struct respool_run *run, size_t
 	/* What stays behind shall pass for no end tag. */
 	end_tag(run)->tag = 0;
 	f->held_bytes += bytes - run->bytes;
-	f->peak_held_bytes = max(f->peak_held_bytes, f->held_bytes);
 	run->bytes = bytes;
 	run->check = run_check(f, run);
 	set_tag(f, end_tag(run), 0, TAG_USED);
@@ -1486,6 +1488,7 @@ static void forget_runs(struct respool_freelist *f)
 	f->free_blocks = 0;
 	f->free_bytes = 0;
 	f->rows = 0;
+	memset(f->blocks_of, 0, sizeof(f->blocks_of));
 	memset(f->columns, 0, sizeof(f->columns));
 	memset(f->class, 0, sizeof(f->class));
 }

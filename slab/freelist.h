@@ -42,6 +42,9 @@
 #define RESPOOL_BLOCK_HEADER	8	/* bytes of a block that are not its payload */
 #define RESPOOL_BLOCK_MIN	32	/* smallest block: header, two links, footer */
 
+/* Blocks up to this size are counted by their size. */
+#define RESPOOL_COUNTED_MAX	1056
+
 /* Largest block a header can describe, and so the largest request. */
 #define RESPOOL_BLOCK_MAX	0xfffffff0UL
 #define RESPOOL_REQUEST_MAX	(RESPOOL_BLOCK_MAX - RESPOOL_BLOCK_HEADER)
@@ -171,11 +174,11 @@ struct respool_freelist {
 	struct respool_cursor *cursors;	/* readers between two looks */
 
 	u64 held_bytes;			/* memory brought in and not taken out again */
-	u64 peak_held_bytes;		/* highest held_bytes */
 	u64 runs;			/* in service */
 	u64 live_blocks;		/* handed out, or cached */
 	u64 live_bytes;			/* usable bytes of those */
 	u64 peak_live_bytes;		/* highest live_bytes */
+	u32 blocks_of[RESPOOL_COUNTED_MAX / RESPOOL_BLOCK_ALIGN + 1];	/* live, of that size */
 	u64 free_blocks;
 	u64 free_bytes;			/* headers included */
 	u64 retired_runs;		/* ever taken out of service */
@@ -263,18 +266,27 @@ static inline struct respool_header *respool_header_of(const void *ptr)
 }
 
 /*
- * What the header in front of @ptr, any address of which the 8 bytes in front
- * can be read, says if that is a live block: its tag, else 0.
+ * Whether the header in front of @ptr, any address of which the 8 bytes in front
+ * can be read, is that of a live block. @tag is what it says.
  */
-static inline u64 respool_block_live_tag(const struct respool_freelist *f, const void *ptr)
+static inline bool respool_block_is_live(const struct respool_freelist *f, const void *ptr,
+					 u64 *tag)
 {
 	const struct respool_header *b = respool_header_of(ptr);
-	u64 tag = READ_ONCE(b->tag);
+	u64 error, other;
 
-	u64 error = respool_tag_error(f, b, tag) >> 32;
-	u64 other = (tag ^ RESPOOL_TAG_USED) & (RESPOOL_TAG_USED | RESPOOL_TAG_CACHED);
+	*tag = READ_ONCE(b->tag);
+	error = respool_tag_error(f, b, *tag) >> 32;
+	other = (*tag ^ RESPOOL_TAG_USED) & (RESPOOL_TAG_USED | RESPOOL_TAG_CACHED);
+	return likely(!(error | other));
+}
 
-	return likely(!(error | other)) ? tag : 0;
+/* The tag of a live block, else 0. */
+static inline u64 respool_block_live_tag(const struct respool_freelist *f, const void *ptr)
+{
+	u64 tag;
+
+	return respool_block_is_live(f, ptr, &tag) ? tag : 0;
 }
 
 static inline size_t respool_tag_bytes(u64 tag)
@@ -309,7 +321,7 @@ static inline bool respool_block_give(void *ptr, u32 bytes)
 {
 	u64 *tag = &respool_header_of(ptr)->tag;
 	u32 is = (u32)READ_ONCE(*tag) & ~(RESPOOL_TAG_PREV_USED | RESPOOL_TAG_FIRST);
-	u32 more = is - (bytes | RESPOOL_TAG_USED | RESPOOL_TAG_CACHED);
+	u32 more = is - (bytes + RESPOOL_TAG_USED + RESPOOL_TAG_CACHED);
 
 	if (unlikely(more & ~RESPOOL_BLOCK_ALIGN))
 		return false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Per-CPU magazines in front of a slab's free list: blocks that are used as far
- * as the free list knows and free as far as anybody else does.
+ * Per-CPU magazines in front of a slab's free list and its object runs: blocks
+ * that are used as far as those know and free as far as anybody else does.
  *
  * How much they may keep follows from how much the slab holds, so that they cost
  * little of it. What the slab holds goes back to the page layer for all that:
@@ -26,8 +26,15 @@
 /* One magazine keeps no more than one block or this part of what the slab holds. */
 #define HELD_SHARE	512
 
+/* The same for objects, which there are many of: objects, bytes; part of those of its class. */
+#define MIN_OBJECTS	8
+#define MAX_OBJECTS	62
+#define OBJECT_BYTES	SZ_32K
+#define CLASS_SHARE	8
+
 /* Blocks that go one way or the other under one hold of the slab's lock. */
 #define BATCH		8
+#define OBJECT_BATCH	32
 
 /*
  * A CPU whose magazines keep more than this part of what the slab holds gives
@@ -36,17 +43,30 @@
 #define CACHED_SHARE	128
 #define SHRINK		8
 
-/* Frees into a rack before somebody looks, at most. */
+/* Frees into a rack before somebody looks, at most; where there is nothing to look for. */
 #define MAX_FREES	64
+#define IDLE_FREES	4096
 
 /* A slab that holds more gives back what it can when it is mostly free. */
 #define LARGE_SLAB	SZ_256K
+
+/*
+ * Blocks serve a hot size, too, while the free list has more in free blocks than
+ * that and than this part of what is held.
+ */
+#define MIN_HOLES	SZ_64K
+#define HOLE_SHARE	64
 
 /* Geometry */
 
 static unsigned int magazine_size(size_t bytes)
 {
 	return clamp_t(size_t, MAGAZINE_BYTES / bytes, MIN_BLOCKS, MAX_BLOCKS);
+}
+
+static unsigned int object_magazine_size(const struct respool_objects *o)
+{
+	return clamp_t(size_t, OBJECT_BYTES / o->stride, MIN_OBJECTS, MAX_OBJECTS);
 }
 
 /* Size of the blocks of the magazine after the one of blocks of @bytes. */
@@ -68,64 +88,137 @@ static size_t magazine_bytes(unsigned int size)
 	return sizeof(struct respool_slab_magazine) + size * sizeof(void *);
 }
 
+/* Of the magazine that is always empty. */
+#define NO_MAGAZINE	offsetof(struct respool_rack, magazine)
+
+/* Where the magazine lies whose blocks serve so many half cells. */
+static u16 block_magazine(const struct respool_racks *r, size_t half_cells)
+{
+	size_t bytes = (half_cells << RESPOOL_HALF_SHIFT) + RESPOOL_BLOCK_HEADER;
+	size_t cells = round_up(bytes, RESPOOL_BLOCK_ALIGN) >> RESPOOL_CELL_SHIFT;
+
+	while (r->taking[cells] == NO_MAGAZINE && cells < RESPOOL_CACHED_CELLS)
+		cells++;
+	return r->taking[cells];
+}
+
+static u16 object_magazine(const struct respool_racks *r, unsigned int class)
+{
+	return r->offset[RESPOOL_BLOCK_MAGAZINES + class - 1];
+}
+
+/* From now on requests for the sizes of @class are served with objects, or with blocks. */
+static void serve_with(struct respool_racks *r, unsigned int class, bool objects)
+{
+	size_t last = respool_half_cells_of(class * RESPOOL_BLOCK_ALIGN), i;
+
+	for (i = last - 1; i <= last; i++)
+		if (respool_hot_class_of(i << RESPOOL_HALF_SHIFT))
+			WRITE_ONCE(r->serving[i], objects ? object_magazine(r, class) :
+							    block_magazine(r, i));
+}
+
 /* Where each magazine lies in a rack, and which sizes are its; returns the rack's bytes. */
 static size_t lay_out(struct respool_racks *r, bool on)
 {
-	u16 empty = offsetof(struct respool_rack, magazine);
-	size_t bytes, cells, next = 0, end = empty + magazine_bytes(0);
+	size_t bytes, i, end = NO_MAGAZINE + magazine_bytes(0);
 
-	for (cells = 0; cells <= RESPOOL_CACHED_CELLS; cells++) {
-		r->serving[cells] = empty;
-		r->taking[cells] = empty;
-	}
+	for (i = 0; i <= RESPOOL_CACHED_CELLS; i++)
+		r->taking[i] = NO_MAGAZINE;
+	for (i = 0; i <= RESPOOL_HALF_CELLS; i++)
+		r->serving[i] = NO_MAGAZINE;
 	if (!on)
 		return end;
 	for_each_size(bytes) {
 		r->offset[r->magazines++] = end;
 		r->taking[bytes >> RESPOOL_CELL_SHIFT] = end;
-		for (; next <= bytes >> RESPOOL_CELL_SHIFT; next++)
-			r->serving[next] = end;
 		end += magazine_bytes(magazine_size(bytes));
+	}
+	for (i = 1; i <= RESPOOL_HALF_CELLS; i++)
+		r->serving[i] = block_magazine(r, i);
+	return end;
+}
+
+/* The same for those of objects, which serve nothing yet, behind @end. */
+static size_t lay_out_objects(struct respool_racks *r, size_t end)
+{
+	unsigned int class;
+
+	for (class = 1; class <= RESPOOL_HOT_CLASSES; class++) {
+		r->offset[r->magazines++] = end;
+		end += magazine_bytes(object_magazine_size(respool_hot_objects(&r->hot, class)));
 	}
 	return end;
 }
 
-#define for_each_magazine(i, magazine, r, rack)					\
-	for ((i) = (r)->magazines;						\
+#define for_each_magazine_below(end, i, magazine, r, rack)			\
+	for ((i) = (end);							\
 	     (i)-- && ((magazine) = respool_magazine_at(rack, (r)->offset[i]));)
+
+#define for_each_magazine(i, magazine, r, rack)					\
+	for_each_magazine_below((r)->magazines, i, magazine, r, rack)
+
+#define for_each_block_magazine(i, magazine, r, rack)				\
+	for_each_magazine_below(min((r)->magazines, RESPOOL_BLOCK_MAGAZINES), i, magazine, r, rack)
 
 static struct respool_rack *rack_of(struct respool_racks *r, unsigned int cpu)
 {
 	return *per_cpu_ptr(r->rack, cpu);
 }
 
+static void make_magazines(struct respool_racks *r, struct respool_rack *rack)
+{
+	struct respool_slab_magazine *magazine;
+	size_t bytes;
+
+	for_each_size(bytes) {
+		magazine = respool_magazine_at(rack, r->taking[bytes >> RESPOOL_CELL_SHIFT]);
+		magazine->size = magazine_size(bytes);
+		magazine->max = 1;
+		magazine->word = bytes;
+	}
+}
+
+static void make_object_magazines(struct respool_racks *r, struct respool_rack *rack)
+{
+	struct respool_slab_magazine *magazine;
+	const struct respool_objects *o;
+	unsigned int class;
+
+	for (class = 1; class <= RESPOOL_HOT_CLASSES; class++) {
+		o = respool_hot_objects(&r->hot, class);
+		magazine = respool_magazine_at(rack, object_magazine(r, class));
+		magazine->size = object_magazine_size(o);
+		magazine->max = MIN_OBJECTS;
+		magazine->class = class;
+		magazine->word = o->stride | RESPOOL_TAG_PREV_USED;
+	}
+}
+
 static int make_rack(struct respool_racks *r, size_t rack_bytes, unsigned int cpu)
 {
 	struct respool_rack *rack = kvzalloc_node(rack_bytes, GFP_KERNEL, cpu_to_node(cpu));
-	struct respool_slab_magazine *magazine;
-	size_t bytes;
 
 	if (!rack)
 		return -ENOMEM;
 	*per_cpu_ptr(r->rack, cpu) = rack;
-	for_each_size(bytes) {
-		if (!r->magazines)
-			break;
-		magazine = respool_magazine_at(rack, r->taking[bytes >> RESPOOL_CELL_SHIFT]);
-		magazine->size = magazine_size(bytes);
-		magazine->max = 1;
-		magazine->bytes = bytes;
-	}
+	if (r->magazines)
+		make_magazines(r, rack);
+	if (r->hot.map)
+		make_object_magazines(r, rack);
 	return 0;
 }
 
-/* Racks before @runs, which @lock guards; or, unless @on, none that hold anything. */
+/*
+ * Racks before @runs, which @lock guards; or, unless @on, none that hold
+ * anything. With @objects there may be object runs beside the free list, too.
+ */
 int respool_racks_init(struct respool_racks *r, struct respool_runs *runs, raw_spinlock_t *lock,
-		       bool on)
+		       bool on, bool objects)
 {
 	size_t rack_bytes = lay_out(r, on);
 	unsigned int cpu;
-	int error = 0;
+	int error;
 
 	r->freelist = runs->freelist;
 	r->runs = runs;
@@ -133,11 +226,12 @@ int respool_racks_init(struct respool_racks *r, struct respool_runs *runs, raw_s
 	r->rack = alloc_percpu(struct respool_rack *);
 	if (!r->rack)
 		return -ENOMEM;
-	for_each_possible_cpu(cpu) {
-		error = make_rack(r, rack_bytes, cpu);
-		if (error)
-			break;
-	}
+	error = respool_hot_init(&r->hot, runs, on && objects);
+	if (!error && r->hot.map)
+		rack_bytes = lay_out_objects(r, rack_bytes);
+	for_each_possible_cpu(cpu)
+		if (!error)
+			error = make_rack(r, rack_bytes, cpu);
 	if (error)
 		respool_racks_destroy(r);
 	return error;
@@ -153,6 +247,7 @@ void respool_racks_destroy(struct respool_racks *r)
 		kvfree(rack_of(r, cpu));
 	free_percpu(r->rack);
 	r->rack = NULL;
+	respool_hot_destroy(&r->hot);
 }
 
 /* Taking racks from elsewhere */
@@ -195,12 +290,25 @@ static u64 cached_in(const struct respool_rack *rack)
 	return READ_ONCE(rack->moved) + READ_ONCE(rack->frees) - READ_ONCE(rack->allocations);
 }
 
+/* Usable bytes of what is in a magazine. */
+static u64 cached_bytes(const struct respool_slab_magazine *magazine)
+{
+	u64 bytes = 0;
+	unsigned int i;
+
+	if (magazine->class)
+		return magazine->nr * (u64)respool_magazine_bytes(magazine);
+	for (i = 0; i < magazine->nr; i++)
+		bytes += respool_block_bytes(magazine->block[i]) - RESPOOL_BLOCK_HEADER;
+	return bytes;
+}
+
 /* All racks are held. */
 void respool_racks_count(struct respool_racks *r, struct respool_racks_sum *sum)
 {
 	struct respool_slab_magazine *magazine;
 	struct respool_rack *rack;
-	unsigned int cpu, i, j;
+	unsigned int cpu, i;
 
 	memset(sum, 0, sizeof(*sum));
 	for_each_possible_cpu(cpu) {
@@ -209,10 +317,19 @@ void respool_racks_count(struct respool_racks *r, struct respool_racks_sum *sum)
 		sum->frees += rack->frees;
 		sum->cached_blocks += cached_in(rack);
 		for_each_magazine(i, magazine, r, rack)
-			for (j = 0; j < magazine->nr; j++)
-				sum->cached_bytes += respool_block_bytes(magazine->block[j]) -
-						     RESPOOL_BLOCK_HEADER;
+			sum->cached_bytes += cached_bytes(magazine);
 	}
+}
+
+/* Objects of @class in magazines. All racks are held. */
+u64 respool_racks_cached_of(struct respool_racks *r, unsigned int class)
+{
+	unsigned int cpu;
+	u64 cached = 0;
+
+	for_each_possible_cpu(cpu)
+		cached += respool_magazine_at(rack_of(r, cpu), object_magazine(r, class))->nr;
+	return cached;
 }
 
 /* The locked half: under the slab's lock, and, where one is named, with a rack held */
@@ -227,14 +344,37 @@ static int put_locked(struct respool_racks *r, void *block)
 	return error;
 }
 
+/* Objects go back into their runs; returns how many did. */
+static unsigned int put_objects_locked(struct respool_racks *r, unsigned int class,
+				       void *const *objects, unsigned int nr)
+{
+	unsigned int done = respool_hot_put(&r->hot, class, objects, nr);
+
+	if (respool_hot_cools(&r->hot, class))
+		serve_with(r, class, false);
+	return done;
+}
+
+static unsigned int put_oldest_locked(struct respool_racks *r,
+				      const struct respool_slab_magazine *magazine,
+				      unsigned int nr)
+{
+	unsigned int done = 0;
+
+	if (magazine->class)
+		return put_objects_locked(r, magazine->class, magazine->block, nr);
+	while (done < nr && !put_locked(r, magazine->block[done]))
+		done++;
+	return done;
+}
+
 /* Give up to @nr blocks back, the oldest; the youngest take their place. */
 static unsigned int drain_locked(struct respool_racks *r, struct respool_rack *rack,
 				 struct respool_slab_magazine *magazine, unsigned int nr)
 {
-	unsigned int done = 0, left;
+	unsigned int done = put_oldest_locked(r, magazine, min_t(unsigned int, nr, magazine->nr));
+	unsigned int left;
 
-	while (done < nr && done < magazine->nr && !put_locked(r, magazine->block[done]))
-		done++;
 	left = magazine->nr - done;
 	memmove(magazine->block, magazine->block + max(left, done),
 		min(left, done) * sizeof(magazine->block[0]));
@@ -243,18 +383,30 @@ static unsigned int drain_locked(struct respool_racks *r, struct respool_rack *r
 	return done;
 }
 
-/* How much a magazine may keep follows what the slab holds. */
+/* Blocks that go into or out of a magazine under one hold of the lock. */
+static unsigned int batch_of(const struct respool_slab_magazine *magazine)
+{
+	return clamp(magazine->max / 2, 1, magazine->class ? OBJECT_BATCH : BATCH);
+}
+
+/* How much a magazine may keep follows what the slab holds, or how many objects it uses. */
 static void adjust_locked(struct respool_racks *r, struct respool_slab_magazine *magazine)
 {
-	u64 share = r->freelist->held_bytes / HELD_SHARE;
+	u64 most, least = 1;
 
-	magazine->max = clamp_t(u64, share / magazine->bytes, 1, magazine->size);
+	if (magazine->class) {
+		most = respool_hot_used(&r->hot, magazine->class) / CLASS_SHARE;
+		least = MIN_OBJECTS;
+	} else {
+		most = r->freelist->held_bytes / HELD_SHARE / magazine->word;
+	}
+	magazine->max = clamp_t(u64, most, least, magazine->size);
 }
 
 /* Blocks that somebody holds; about as many, as others take and give meanwhile. */
 static u64 count_live(struct respool_racks *r)
 {
-	s64 live = r->freelist->live_blocks;
+	s64 live = r->freelist->live_blocks + r->hot.used;
 	unsigned int cpu;
 
 	for_each_possible_cpu(cpu)
@@ -286,7 +438,7 @@ static bool look_locked(struct respool_racks *r, struct respool_rack *rack)
 	long left;
 
 	if (respool_runs_few(r->runs)) {
-		WRITE_ONCE(rack->frees_left, MAX_FREES);
+		WRITE_ONCE(rack->frees_left, IDLE_FREES);
 		return false;
 	}
 	live = count_live(r);
@@ -297,31 +449,38 @@ static bool look_locked(struct respool_racks *r, struct respool_rack *rack)
 	return !live || (f->held_bytes > LARGE_SLAB && f->free_bytes > f->held_bytes / 2);
 }
 
-/* Take a run and serve from it. One that may not be kept is to be looked for. */
+/* There were @few runs, or not. Those that may not be kept are to be looked for. */
+static void note_growth(struct respool_racks *r, bool few)
+{
+	if (few && !respool_runs_few(r->runs))
+		limit_frees(r, 0);
+}
+
+/* Take a run and serve from it. */
 static int grow_locked(struct respool_racks *r, size_t size, size_t align, void **block)
 {
 	bool few = respool_runs_few(r->runs);
 	int error = respool_runs_grow(r->runs, size, align, block);
 
-	if (few && !respool_runs_few(r->runs))
-		limit_frees(r, 0);
+	note_growth(r, few);
 	return error;
 }
 
+/* Bytes of the blocks in a rack. */
 static u64 cached_bytes_in(struct respool_racks *r, struct respool_rack *rack)
 {
 	struct respool_slab_magazine *magazine;
 	unsigned int i;
 	u64 bytes = 0;
 
-	for_each_magazine(i, magazine, r, rack)
-		bytes += magazine->nr * magazine->bytes;
+	for_each_block_magazine(i, magazine, r, rack)
+		bytes += magazine->nr * respool_magazine_bytes(magazine);
 	return bytes;
 }
 
 /*
- * Before the slab grows, this CPU gives some of what it keeps back if that is
- * much, large blocks first.
+ * Before the free list grows, this CPU gives some of the blocks that it keeps back
+ * if those are many, large ones first.
  */
 static bool shrink_locked(struct respool_racks *r, struct respool_rack *rack)
 {
@@ -330,7 +489,7 @@ static bool shrink_locked(struct respool_racks *r, struct respool_rack *rack)
 
 	if (cached_bytes_in(r, rack) < r->freelist->held_bytes / CACHED_SHARE)
 		return false;
-	for_each_magazine(i, magazine, r, rack) {
+	for_each_block_magazine(i, magazine, r, rack) {
 		if (magazine->nr)
 			left -= drain_locked(r, rack, magazine, left);
 		if (!left)
@@ -354,18 +513,37 @@ static int alloc_locked(struct respool_racks *r, struct respool_rack *rack, size
 	return error;
 }
 
+static unsigned int take_objects_locked(struct respool_racks *r, unsigned int class,
+					void **objects, unsigned int nr)
+{
+	bool few = respool_runs_few(r->runs);
+	unsigned int got = respool_hot_take(&r->hot, class, objects, nr);
+
+	note_growth(r, few);
+	return got;
+}
+
 /* Fill an empty magazine. */
 static unsigned int fill_locked(struct respool_racks *r, struct respool_rack *rack,
 				struct respool_slab_magazine *magazine)
 {
-	unsigned int nr;
-
 	adjust_locked(r, magazine);
-	nr = clamp(magazine->max / 2, 1, BATCH);
-	magazine->nr = respool_freelist_take(r->freelist, magazine->bytes, nr,
-					     magazine->block);
+	if (magazine->class)
+		magazine->nr = take_objects_locked(r, magazine->class, magazine->block,
+						   magazine->max);
+	else
+		magazine->nr = respool_freelist_take(r->freelist, magazine->word,
+						     batch_of(magazine), magazine->block);
 	rack->moved += magazine->nr;
 	return magazine->nr;
+}
+
+static bool give(struct respool_racks *r, const struct respool_slab_magazine *magazine,
+		 void *block)
+{
+	if (magazine->class)
+		return respool_object_give(respool_hot_objects(&r->hot, magazine->class), block);
+	return respool_block_give(block, magazine->word);
 }
 
 /* The youngest block; if it is not what it should be, it is damaged. */
@@ -373,8 +551,11 @@ static int pop_locked(struct respool_racks *r, struct respool_rack *rack,
 		      struct respool_slab_magazine *magazine, void **block)
 {
 	*block = magazine->block[magazine->nr - 1];
-	if (!respool_block_give(*block, magazine->bytes)) {
-		r->freelist->damage = respool_header_of(*block);
+	if (!give(r, magazine, *block)) {
+		if (magazine->class)
+			respool_hot_blame(&r->hot, magazine->class, *block);
+		else
+			r->freelist->damage = respool_header_of(*block);
 		return -EUCLEAN;
 	}
 	magazine->nr--;
@@ -382,15 +563,69 @@ static int pop_locked(struct respool_racks *r, struct respool_rack *rack,
 	return 0;
 }
 
-static int serve_locked(struct respool_racks *r, struct respool_rack *rack,
-			struct respool_slab_magazine *magazine, void **block)
+/*
+ * A block for @size, which is hot, before there is a new run for it: if a magazine
+ * has one left, or the free list has so many holes that they had better be filled.
+ * %NULL: an object it is to be.
+ */
+static struct respool_slab_magazine *choose_block_locked(struct respool_racks *r,
+							 struct respool_rack *rack, size_t size)
 {
+	u64 few_holes = max_t(u64, respool_runs_held(r->runs) / HOLE_SHARE, MIN_HOLES);
+	struct respool_slab_magazine *blocks;
+
+	blocks = respool_magazine_at(rack, block_magazine(r, respool_half_cells_of(size)));
+	if (blocks->nr || (r->freelist->free_bytes > few_holes && fill_locked(r, rack, blocks)))
+		return blocks;
+	return NULL;
+}
+
+/*
+ * @magazine, which serves @size, has nothing left. Returns the one that shall. If
+ * the slab has very many blocks of that size, objects serve it from now on.
+ */
+static struct respool_slab_magazine *choose_locked(struct respool_racks *r,
+						   struct respool_rack *rack,
+						   struct respool_slab_magazine *magazine,
+						   size_t size)
+{
+	unsigned int class = size <= RESPOOL_HOT_MAX ? respool_hot_class_of(size) : 0;
+	struct respool_slab_magazine *blocks;
+
+	if (!class)
+		return magazine;
+	if (magazine->class) {
+		if (respool_hot_objects(&r->hot, class)->nr_free)
+			return magazine;
+		blocks = choose_block_locked(r, rack, size);
+		return blocks ? blocks : magazine;
+	}
+	if (!respool_hot_is_due(&r->hot, class, magazine->word))
+		return magazine;
+	serve_with(r, class, true);
+	return respool_magazine_at(rack, object_magazine(r, class));
+}
+
+static int serve_locked(struct respool_racks *r, struct respool_rack *rack,
+			struct respool_slab_magazine *magazine, size_t size, void **block)
+{
+	if (!magazine->nr)
+		magazine = choose_locked(r, rack, magazine, size);
 	if (magazine->nr || fill_locked(r, rack, magazine))
 		return pop_locked(r, rack, magazine, block);
-	if (r->freelist->damage)
+	if (respool_racks_damaged(r))
 		return -EUCLEAN;
-	return alloc_locked(r, rack, magazine->bytes - RESPOOL_BLOCK_HEADER, RESPOOL_BLOCK_ALIGN,
-			    block);
+	/* With the pool short of pages for a run, a block does for an object. */
+	if (!magazine->class)
+		size = magazine->word - RESPOOL_BLOCK_HEADER;
+	return alloc_locked(r, rack, size, RESPOOL_BLOCK_ALIGN, block);
+}
+
+/* The free list notes its own peak; this is that of blocks and objects. */
+static void note_peak(struct respool_racks *r)
+{
+	r->peak_live_bytes = max(r->peak_live_bytes,
+				 r->freelist->live_bytes + r->hot.used_bytes);
 }
 
 /* Calls */
@@ -400,7 +635,7 @@ static struct respool_slab_magazine *serving(struct respool_racks *r, struct res
 {
 	if (size > RESPOOL_CACHED_MAX || align > RESPOOL_BLOCK_ALIGN)
 		return (void *)rack->magazine;
-	return respool_magazine_at(rack, r->serving[respool_cells_of(size)]);
+	return respool_magazine_for(r, rack, size);
 }
 
 /*
@@ -418,12 +653,13 @@ int respool_racks_alloc(struct respool_racks *r, size_t size, size_t align, void
 	preempt_disable();
 	rack = __this_cpu_read(*r->rack);
 	held = respool_cpu_lock_try(&rack->lock);
-	magazine = serving(r, rack, size, align);
 	raw_spin_lock_irqsave(r->lock, flags);
+	magazine = serving(r, rack, size, align);
 	if (held && magazine->size)
-		error = serve_locked(r, rack, magazine, block);
+		error = serve_locked(r, rack, magazine, size, block);
 	else
 		error = alloc_locked(r, held ? rack : NULL, size, align, block);
+	note_peak(r);
 	raw_spin_unlock_irqrestore(r->lock, flags);
 	if (held)
 		respool_cpu_unlock(&rack->lock);
@@ -431,7 +667,43 @@ int respool_racks_alloc(struct respool_racks *r, size_t size, size_t align, void
 	return error;
 }
 
-/* Make room in a magazine for @block and put it there. False: it has none for it. */
+/* As respool_racks_push(), for what has no block's header in front: an object, or a mistake. */
+enum respool_pushed respool_racks_push_object(struct respool_racks *r, void *addr)
+{
+	unsigned int class = respool_hot_class_at(&r->hot, addr);
+	struct respool_slab_magazine *magazine;
+	struct respool_rack *rack;
+
+	if (unlikely(class - 1 >= RESPOOL_HOT_CLASSES))
+		return RESPOOL_NOT_PUSHED;
+	preempt_disable();
+	rack = __this_cpu_read(*r->rack);
+	if (respool_cpu_lock_try(&rack->lock)) {
+		magazine = respool_magazine_at(rack, object_magazine(r, class));
+		if (likely(magazine->nr < magazine->max) &&
+		    likely(respool_object_end(respool_hot_objects(&r->hot, class), addr))) {
+			magazine->block[magazine->nr++] = addr;
+			return respool_rack_pushed(rack);
+		}
+		respool_cpu_unlock(&rack->lock);
+	}
+	preempt_enable();
+	return RESPOOL_NOT_PUSHED;
+}
+
+/* Make room in a magazine for one more, if it can have any. */
+static bool make_room(struct respool_racks *r, struct respool_rack *rack,
+		      struct respool_slab_magazine *magazine)
+{
+	if (!magazine->size)
+		return false;
+	adjust_locked(r, magazine);
+	if (magazine->nr >= magazine->max)
+		drain_locked(r, rack, magazine, batch_of(magazine));
+	return magazine->nr < magazine->max;
+}
+
+/* Put @block, if it is a live one, into a magazine. False: there is none for it. */
 static bool take_in(struct respool_racks *r, struct respool_rack *rack, void *block)
 {
 	u64 tag = respool_block_live_tag(r->freelist, block);
@@ -441,41 +713,76 @@ static bool take_in(struct respool_racks *r, struct respool_rack *rack, void *bl
 	if (cells > RESPOOL_CACHED_CELLS)
 		return false;
 	magazine = respool_magazine_at(rack, r->taking[cells]);
-	if (!magazine->size)
-		return false;
-	adjust_locked(r, magazine);
-	if (magazine->nr >= magazine->max)
-		drain_locked(r, rack, magazine, clamp(magazine->max / 2, 1, BATCH));
-	if (magazine->nr >= magazine->max || !respool_block_end(block, tag))
+	if (!make_room(r, rack, magazine) || !respool_block_end(block, tag))
 		return false;
 	magazine->block[magazine->nr++] = block;
 	return true;
 }
 
-/* Where the rack as it is cannot take the block, and for every mistake. */
+/*
+ * End the life of a block. It goes into @rack, if that is not NULL and takes it,
+ * which sets @cached, or into the free list.
+ */
+static int free_block_locked(struct respool_racks *r, struct respool_rack *rack, void *block,
+			     bool *cached)
+{
+	struct respool_run *empty;
+	int error;
+
+	*cached = rack && take_in(r, rack, block);
+	if (*cached)
+		return 0;
+	error = respool_freelist_free(r->freelist, block, &empty);
+	if (!error)
+		respool_runs_settle(r->runs, empty);
+	return error;
+}
+
+/* The same for an object, which may go into its run. */
+static int free_object_locked(struct respool_racks *r, struct respool_rack *rack,
+			      unsigned int class, void *object, bool *cached)
+{
+	struct respool_slab_magazine *magazine;
+	int error = respool_hot_end(&r->hot, class, object);
+
+	*cached = false;
+	if (error)
+		return error;
+	magazine = rack ? respool_magazine_at(rack, object_magazine(r, class)) : NULL;
+	if (magazine && make_room(r, rack, magazine)) {
+		magazine->block[magazine->nr++] = object;
+		*cached = true;
+		return 0;
+	}
+	if (put_objects_locked(r, class, &object, 1))
+		return 0;
+	respool_object_give(respool_hot_objects(&r->hot, class), object);
+	return -EUCLEAN;
+}
+
+/* Where the rack as it is cannot take the block or object, and for every mistake. */
 int respool_racks_free(struct respool_racks *r, void *block)
 {
-	struct respool_run *empty = NULL;
 	struct respool_rack *rack;
-	bool held, done, look;
+	bool held, cached, look;
 	unsigned long flags;
-	int error = 0;
+	unsigned int class;
+	int error;
 
 	preempt_disable();
 	rack = __this_cpu_read(*r->rack);
 	held = respool_cpu_lock_try(&rack->lock);
 	raw_spin_lock_irqsave(r->lock, flags);
-	done = held && take_in(r, rack, block);
-	if (done) {
+	class = respool_hot_class_at(&r->hot, block);
+	if (class)
+		error = free_object_locked(r, held ? rack : NULL, class, block, &cached);
+	else
+		error = free_block_locked(r, held ? rack : NULL, block, &cached);
+	if (!error && cached)
 		rack->frees++;
-	} else {
-		error = respool_freelist_free(r->freelist, block, &empty);
-		if (!error) {
-			respool_runs_settle(r->runs, empty);
-			r->frees++;
-		}
-	}
-	if (held && !error)
+	else if (!error)
+		r->frees++;
+	if (!error && held)
 		rack->frees_left--;
 	raw_spin_unlock_irqrestore(r->lock, flags);
 	if (held)
@@ -486,6 +793,66 @@ int respool_racks_free(struct respool_racks *r, void *block)
 	if (look)
 		respool_racks_settle(r);
 	return error;
+}
+
+/* What is at an address. The caller holds the slab's lock, but for the last two. */
+
+/* How many bytes the live block or object at @addr holds, or what is wrong with it. */
+int respool_racks_usable_size(struct respool_racks *r, const void *addr, size_t *size)
+{
+	unsigned int class = respool_hot_class_at(&r->hot, addr);
+
+	return class ? respool_hot_usable_size(&r->hot, class, addr, size) :
+		       respool_freelist_usable_size(r->freelist, addr, size);
+}
+
+static int stretch(struct respool_racks *r, void *block, size_t size)
+{
+	bool few = respool_runs_few(r->runs);
+	int error = respool_runs_stretch(r->runs, block, size);
+
+	note_growth(r, few);
+	return error;
+}
+
+/*
+ * Make the live block or object at @addr, of @old usable bytes, hold @size where
+ * it is; -ENOSPC: it cannot. An object does if no more than half of it is lost.
+ */
+int respool_racks_resize(struct respool_racks *r, void *addr, size_t old, size_t size)
+{
+	int error;
+
+	if (respool_hot_class_at(&r->hot, addr))
+		return size <= old && size >= old / 2 ? 0 : -ENOSPC;
+	error = respool_freelist_resize(r->freelist, addr, size);
+	if (error == -ENOSPC)
+		error = stretch(r, addr, size);
+	note_peak(r);
+	return error;
+}
+
+/* Usable bytes of a live block or object that is the caller's; 0 for one that is damaged. */
+size_t respool_racks_bytes(const struct respool_racks *r, const void *block)
+{
+	unsigned int class = respool_hot_class_at(&r->hot, block);
+	u64 tag;
+
+	if (class == RESPOOL_SLOT_RETIRED)
+		return 0;
+	if (class)
+		return class * RESPOOL_BLOCK_ALIGN;
+	tag = respool_block_live_tag(r->freelist, block);
+	return tag ? respool_tag_bytes(tag) - RESPOOL_BLOCK_HEADER : 0;
+}
+
+/* Whether @addr, of which 8 bytes in front can be read, is a live block or object. */
+bool respool_racks_know(const struct respool_racks *r, const void *addr)
+{
+	unsigned int class = respool_hot_class_at(&r->hot, addr);
+
+	return class ? !respool_hot_why_not(&r->hot, class, addr) :
+		       respool_freelist_knows(r->freelist, addr);
 }
 
 /* So many frees went by that nobody might hold anything. */
@@ -560,20 +927,36 @@ static u64 drain_rack(struct respool_racks *r, unsigned int cpu)
 	return done;
 }
 
-/* Give all that the CPUs keep back, a magazine at a time; returns how many blocks. */
+/*
+ * Give all that the CPUs keep back, a magazine at a time, and then the object runs
+ * that are empty; returns how many blocks, objects and runs.
+ */
 u64 respool_racks_drain(struct respool_racks *r)
 {
+	unsigned long flags;
 	unsigned int cpu;
 	u64 done = 0;
 
 	for_each_possible_cpu(cpu)
 		done += drain_rack(r, cpu);
+	raw_spin_lock_irqsave(r->lock, flags);
+	done += respool_hot_trim(&r->hot);
+	raw_spin_unlock_irqrestore(r->lock, flags);
 	return done;
 }
 
 void respool_racks_drain_cpu(struct respool_racks *r, unsigned int cpu)
 {
 	drain_rack(r, cpu);
+}
+
+/* Whether a salvage left what is in @magazine in service. */
+static bool lasts(struct respool_racks *r, const struct respool_slab_magazine *magazine,
+		  const void *block)
+{
+	if (magazine->class)
+		return respool_hot_class_at(&r->hot, block) == magazine->class;
+	return respool_block_is_cached(r->freelist, block);
 }
 
 /* Drop what a salvage took out of service. */
@@ -583,7 +966,7 @@ static void purge(struct respool_racks *r, struct respool_rack *rack,
 	unsigned int i, left = 0;
 
 	for (i = 0; i < magazine->nr; i++)
-		if (respool_block_is_cached(r->freelist, magazine->block[i]))
+		if (lasts(r, magazine, magazine->block[i]))
 			magazine->block[left++] = magazine->block[i];
 	rack->moved -= magazine->nr - left;
 	magazine->nr = left;

@@ -2,11 +2,13 @@
 /*
  * The byte layer's magazines (Bonwick and Adams, "Magazines and Vmem", 2001):
  * each CPU has a rack of them, one for each of the sizes up to a page, in front
- * of the slab's free list. The common pair of allocation and free touches
- * neither the slab's lock nor a list, only the header of the block, which says
- * whether it is live or cached.
+ * of the slab's free list, and one for each class of objects (hot.h). The common
+ * pair of allocation and free touches neither the slab's lock nor a list, only
+ * the header of the block, or the bit of the object, which says whether it is
+ * live or cached.
  *
- * Lock order: the racks' (buddy/cpulock.h), in the order of their CPUs, then the slab's lock.
+ * Lock order: the racks' (buddy/cpulock.h), in the order of their CPUs, then the
+ * slab's.
  */
 #ifndef RESPOOL_SLAB_MAGAZINE_H
 #define RESPOOL_SLAB_MAGAZINE_H
@@ -17,6 +19,7 @@
 
 #include "buddy/cpulock.h"
 #include "slab/freelist.h"
+#include "slab/hot.h"
 #include "slab/run.h"
 
 /*
@@ -28,21 +31,32 @@
 #define RESPOOL_CACHED_BYTES	(4096 + 16)	/* the largest of those blocks */
 #define RESPOOL_CACHED_MAX	(RESPOOL_CACHED_BYTES - RESPOOL_BLOCK_HEADER)
 #define RESPOOL_CACHED_CELLS	(RESPOOL_CACHED_BYTES >> RESPOOL_CELL_SHIFT)
-#define RESPOOL_SLAB_MAGAZINES	(64 + 2 * 32)
+#define RESPOOL_BLOCK_MAGAZINES	(64 + 2 * 32)
+#define RESPOOL_SLAB_MAGAZINES	(RESPOOL_BLOCK_MAGAZINES + RESPOOL_HOT_CLASSES)
+
+/*
+ * Requests are told apart by half cells, 8 bytes each: the block for a request
+ * and the object for it change at different sizes.
+ */
+#define RESPOOL_HALF_SHIFT	3
+#define RESPOOL_HALF_CELLS	(RESPOOL_CACHED_MAX >> RESPOOL_HALF_SHIFT)
 
 /**
- * struct respool_slab_magazine - A CPU's cached blocks of one size.
+ * struct respool_slab_magazine - A CPU's cached blocks, or objects, of one size.
  * @nr: how many
  * @max: how many there may be now
  * @size: how many there may ever be
- * @bytes: size of each, header included
+ * @class: the objects' class, 0 for blocks
+ * @word: bytes of each, header included; of objects, with a flag that
+ *	respool_block_give() finds in no block
  * @block: their payloads, oldest first
  */
 struct respool_slab_magazine {
 	u16 nr;
 	u16 max;
-	u16 size;
-	u16 bytes;
+	u8 size;
+	u8 class;
+	u16 word;
 	void *block[];
 };
 
@@ -65,22 +79,27 @@ struct respool_rack {
 	u8 magazine[] __aligned(8);
 };
 
-/* I: set when the slab is made, then constant, as is what it points to where not said. */
+/*
+ * I: set when the slab is made, then constant, as is what it points to where not
+ * said. L: written under the slab's lock; who reads it without may see what was.
+ */
 struct respool_racks {
 	struct respool_rack * __percpu *rack;	/* I */
-	u16 serving[RESPOOL_CACHED_CELLS + 1];	/* I: cells wanted: offset of the magazine */
+	u16 serving[RESPOOL_HALF_CELLS + 1];	/* L: half cells wanted: offset of the magazine */
 	u16 taking[RESPOOL_CACHED_CELLS + 1];	/* I: cells of a block: where it belongs */
-	u16 offset[RESPOOL_SLAB_MAGAZINES];	/* I: of the magazines, small blocks first */
+	u16 offset[RESPOOL_SLAB_MAGAZINES];	/* I: of the magazines, blocks', then objects' */
 	unsigned int magazines;			/* I: how many there are; 0: none */
 	struct respool_freelist *freelist;	/* I: what is behind the racks */
 	struct respool_runs *runs;		/* I: its runs */
 	raw_spinlock_t *lock;			/* I: the slab's, which guards both */
 	u64 allocations;			/* slab's lock: those not out of a rack */
 	u64 frees;				/* slab's lock: those not into a rack */
+	u64 peak_live_bytes;			/* slab's lock: of blocks and objects */
+	struct respool_hot hot;			/* slab's lock, or as hot.h says */
 };
 
 int respool_racks_init(struct respool_racks *r, struct respool_runs *runs, raw_spinlock_t *lock,
-		       bool on);
+		       bool on, bool objects);
 void respool_racks_destroy(struct respool_racks *r);
 
 static inline struct respool_slab_magazine *respool_magazine_at(struct respool_rack *rack,
@@ -89,47 +108,86 @@ static inline struct respool_slab_magazine *respool_magazine_at(struct respool_r
 	return (struct respool_slab_magazine *)((u8 *)rack + offset);
 }
 
-/* Cells of the block that serves a request for @size bytes. */
-static inline size_t respool_cells_of(size_t size)
+static inline size_t respool_half_cells_of(size_t size)
 {
-	return (size + RESPOOL_BLOCK_HEADER + RESPOOL_BLOCK_ALIGN - 1) >> RESPOOL_CELL_SHIFT;
+	return (size + (1 << RESPOOL_HALF_SHIFT) - 1) >> RESPOOL_HALF_SHIFT;
 }
 
-/* A live block of at least @size bytes from this CPU's rack as it is, or %NULL. */
-static __always_inline void *respool_racks_pop(struct respool_racks *r, size_t size)
+static inline size_t respool_magazine_bytes(const struct respool_slab_magazine *magazine)
 {
-	struct respool_slab_magazine *magazine;
-	struct respool_rack *rack;
-	void *block;
+	return magazine->word & ~RESPOOL_TAG_FLAGS;
+}
 
+/* The magazine that serves a request for @size bytes, up to %RESPOOL_CACHED_MAX. */
+static inline struct respool_slab_magazine *
+respool_magazine_for(const struct respool_racks *r, struct respool_rack *rack, size_t size)
+{
+	return respool_magazine_at(rack, READ_ONCE(r->serving[respool_half_cells_of(size)]));
+}
+
+/*
+ * Whether there is something in this CPU's magazine for @size. If so, its rack is
+ * held, with preemption off, until respool_rack_release().
+ */
+static __always_inline bool respool_racks_claim(struct respool_racks *r, size_t size,
+						struct respool_rack **rack,
+						struct respool_slab_magazine **magazine)
+{
 	if (unlikely(size > RESPOOL_CACHED_MAX))
-		return NULL;
+		return false;
 	preempt_disable();
-	rack = __this_cpu_read(*r->rack);
-	if (respool_cpu_lock_try(&rack->lock)) {
-		magazine = respool_magazine_at(rack, r->serving[respool_cells_of(size)]);
-		if (likely(magazine->nr)) {
-			block = magazine->block[magazine->nr - 1u];
-			if (likely(respool_block_give(block, magazine->bytes))) {
-				magazine->nr--;
-				rack->allocations++;
-				respool_cpu_unlock(&rack->lock);
-				preempt_enable();
-				return block;
-			}
-		}
-		respool_cpu_unlock(&rack->lock);
+	*rack = __this_cpu_read(*r->rack);
+	if (respool_cpu_lock_try(&(*rack)->lock)) {
+		*magazine = respool_magazine_for(r, *rack, size);
+		if (likely((*magazine)->nr))
+			return true;
+		respool_cpu_unlock(&(*rack)->lock);
 	}
 	preempt_enable();
-	return NULL;
+	return false;
+}
+
+static __always_inline void respool_rack_release(struct respool_rack *rack)
+{
+	respool_cpu_unlock(&rack->lock);
+	preempt_enable();
+}
+
+static __always_inline void *respool_magazine_youngest(const struct respool_slab_magazine *magazine)
+{
+	return magazine->block[magazine->nr - 1u];
+}
+
+/* That one was handed out of @rack, which is held until now. */
+static __always_inline void respool_rack_popped(struct respool_rack *rack,
+						struct respool_slab_magazine *magazine)
+{
+	magazine->nr--;
+	rack->allocations++;
+	respool_rack_release(rack);
 }
 
 /* What came of a free into a rack. */
 enum respool_pushed {
 	RESPOOL_NOT_PUSHED,	/* nothing: there is no room, or that was no live block */
+	RESPOOL_NO_TAGS,	/* nothing: no live block starts there, but an object may */
 	RESPOOL_PUSHED,
 	RESPOOL_PUSHED_LOOK,	/* respool_racks_settle() is to follow */
 };
+
+/* Something came into @rack, which is held until now. */
+static __always_inline enum respool_pushed respool_rack_pushed(struct respool_rack *rack)
+{
+	long left;
+
+	rack->frees++;
+	rack->frees_left--;
+	respool_cpu_unlock(&rack->lock);
+	/* Others may have asked for a look meanwhile. */
+	left = READ_ONCE(rack->frees_left);
+	preempt_enable();
+	return likely(left >= 0) ? RESPOOL_PUSHED : RESPOOL_PUSHED_LOOK;
+}
 
 /*
  * The block at @block, which may be read from its header on, ends its life and
@@ -139,12 +197,14 @@ static __always_inline enum respool_pushed respool_racks_push(struct respool_rac
 							      const struct respool_freelist *f,
 							      void *block)
 {
-	u64 tag = respool_block_live_tag(f, block);
-	u32 cells = (u32)tag >> RESPOOL_CELL_SHIFT;
 	struct respool_slab_magazine *magazine;
 	struct respool_rack *rack;
-	long left;
+	u32 cells;
+	u64 tag;
 
+	if (unlikely(!respool_block_is_live(f, block, &tag)))
+		return RESPOOL_NO_TAGS;
+	cells = (u32)tag >> RESPOOL_CELL_SHIFT;
 	if (unlikely(cells > RESPOOL_CACHED_CELLS))
 		return RESPOOL_NOT_PUSHED;
 	preempt_disable();
@@ -153,13 +213,7 @@ static __always_inline enum respool_pushed respool_racks_push(struct respool_rac
 		magazine = respool_magazine_at(rack, r->taking[cells]);
 		if (likely(magazine->nr < magazine->max) && respool_block_end(block, tag)) {
 			magazine->block[magazine->nr++] = block;
-			rack->frees++;
-			rack->frees_left--;
-			respool_cpu_unlock(&rack->lock);
-			/* Others may have asked for a look meanwhile. */
-			left = READ_ONCE(rack->frees_left);
-			preempt_enable();
-			return likely(left >= 0) ? RESPOOL_PUSHED : RESPOOL_PUSHED_LOOK;
+			return respool_rack_pushed(rack);
 		}
 		respool_cpu_unlock(&rack->lock);
 	}
@@ -167,8 +221,13 @@ static __always_inline enum respool_pushed respool_racks_push(struct respool_rac
 	return RESPOOL_NOT_PUSHED;
 }
 
+enum respool_pushed respool_racks_push_object(struct respool_racks *r, void *addr);
 int respool_racks_alloc(struct respool_racks *r, size_t size, size_t align, void **block);
 int respool_racks_free(struct respool_racks *r, void *block);
+int respool_racks_usable_size(struct respool_racks *r, const void *addr, size_t *size);
+int respool_racks_resize(struct respool_racks *r, void *addr, size_t old, size_t size);
+size_t respool_racks_bytes(const struct respool_racks *r, const void *block);
+bool respool_racks_know(const struct respool_racks *r, const void *addr);
 void respool_racks_settle(struct respool_racks *r);
 u64 respool_racks_drain(struct respool_racks *r);
 void respool_racks_drain_cpu(struct respool_racks *r, unsigned int cpu);
@@ -187,10 +246,17 @@ struct respool_racks_sum {
 	u64 frees;
 };
 
+/* Whether a call met damage that nobody has mended yet. */
+static inline bool respool_racks_damaged(const struct respool_racks *r)
+{
+	return READ_ONCE(r->freelist->damage) || READ_ONCE(r->hot.damage);
+}
+
 bool respool_racks_try_hold(struct respool_racks *r);
 void respool_racks_hold(struct respool_racks *r);
 void respool_racks_release(struct respool_racks *r);
 void respool_racks_purge(struct respool_racks *r);
 void respool_racks_count(struct respool_racks *r, struct respool_racks_sum *sum);
+u64 respool_racks_cached_of(struct respool_racks *r, unsigned int class);
 
 #endif /* RESPOOL_SLAB_MAGAZINE_H */

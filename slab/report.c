@@ -198,21 +198,24 @@ void respool_report_print(struct respool_report *report, const char *name,
 	atomic_set_release(&report->state, EMPTY);
 }
 
-/* Name the first live blocks of a slab that nobody uses any more. */
-void respool_report_held(struct respool_freelist *f, const struct respool_debug *debug,
-			 const char *name, const struct respool *pool)
+static void print_held(const char *name, size_t bytes, const struct respool *pool,
+		       const void *block)
+{
+	pr_err("slab %s: still live: %zu bytes at offset %ld\n", name, bytes,
+	       offset_of(pool, block));
+}
+
+/* Name up to @left live blocks; returns how many more there may be. */
+static unsigned int report_held_blocks(struct respool_freelist *f,
+				       const struct respool_debug *debug, const char *name,
+				       const struct respool *pool, unsigned int left)
 {
 	struct respool_record record;
 	struct respool_cursor cursor;
 	struct respool_block_row row;
-	unsigned int left = HELD_BLOCKS;
 	const void *block;
 	size_t bytes;
 
-	if (!f->live_blocks)
-		return;
-	pr_err("slab %s: leak: destroyed with %llu blocks of %llu bytes still live\n", name,
-	       f->live_blocks, f->live_bytes);
 	respool_freelist_open(f, &cursor);
 	while (left && respool_freelist_look(f, &cursor, &row, 1)) {
 		if (row.kind != RESPOOL_BLOCK_USED)
@@ -223,9 +226,30 @@ void respool_report_held(struct respool_freelist *f, const struct respool_debug 
 		memset(&record, 0, sizeof(record));
 		if (debug && respool_debug_record(debug, block, bytes, &record))
 			bytes = record.size;
-		pr_err("slab %s: still live: %zu bytes at offset %ld\n", name, bytes,
-		       offset_of(pool, block));
+		print_held(name, bytes, pool, block);
 		print_record(name, &record);
 	}
 	respool_freelist_close(f, &cursor);
+	return left;
+}
+
+/* Name the first live blocks and objects of a slab that nobody uses any more. */
+void respool_report_held(struct respool_freelist *f, const struct respool_hot *hot,
+			 const struct respool_debug *debug, const char *name,
+			 const struct respool *pool)
+{
+	const void *objects[HELD_BLOCKS];
+	unsigned int left, class, i, nr;
+
+	if (!f->live_blocks && !hot->used)
+		return;
+	pr_err("slab %s: leak: destroyed with %llu blocks of %llu bytes still live\n", name,
+	       f->live_blocks + hot->used, f->live_bytes + hot->used_bytes);
+	left = report_held_blocks(f, debug, name, pool, HELD_BLOCKS);
+	for (class = 1; left && class <= RESPOOL_HOT_CLASSES; class++) {
+		nr = respool_hot_live_of(hot, class, objects, left);
+		for (i = 0; i < nr; i++)
+			print_held(name, class * RESPOOL_BLOCK_ALIGN, pool, objects[i]);
+		left -= nr;
+	}
 }

@@ -11,6 +11,7 @@
 
 #include "slab/debug.h"
 #include "slab/freelist.h"
+#include "slab/hot.h"
 
 #define RESPOOL_REPORT_ROWS	6	/* blocks */
 #define RESPOOL_REPORT_BYTES	64	/* of each */
@@ -68,7 +69,8 @@ void respool_report_end(struct respool_report *report, const struct respool_free
 /* Without. */
 void respool_report_print(struct respool_report *report, const char *name,
 			  const struct respool *pool);
-void respool_report_held(struct respool_freelist *f, const struct respool_debug *debug,
-			 const char *name, const struct respool *pool);
+void respool_report_held(struct respool_freelist *f, const struct respool_hot *hot,
+			 const struct respool_debug *debug, const char *name,
+			 const struct respool *pool);
 
 #endif /* RESPOOL_SLAB_REPORT_H */

@@ -58,6 +58,7 @@ unsigned long respool_runs_pages(const struct respool_runs *runs, size_t size, s
 	return pages > max_pages(runs) ? 0 : pages;
 }
 
+/* Pages for blocks: what is kept of them follows from that. */
 static unsigned long held_pages(const struct respool_runs *runs)
 {
 	return runs->freelist->held_bytes >> PAGE_SHIFT;
@@ -85,8 +86,8 @@ bool respool_runs_few(const struct respool_runs *runs)
 {
 	const struct respool_freelist *f = runs->freelist;
 
-	return f->runs <= 1 && held_pages(runs) - (f->retired_bytes >> PAGE_SHIFT) <=
-			       2 * warm_pages(runs);
+	return f->runs <= 1 && runs->object_runs == runs->retired_object_runs &&
+	       held_pages(runs) - (f->retired_bytes >> PAGE_SHIFT) <= 2 * warm_pages(runs);
 }
 
 bool respool_runs_warm_is_empty(const struct respool_runs *runs)
@@ -161,6 +162,11 @@ int respool_runs_settle(struct respool_runs *runs, struct respool_run *empty)
 
 /* Growth */
 
+static void note_peak(struct respool_runs *runs)
+{
+	runs->peak_bytes = max(runs->peak_bytes, respool_runs_held(runs));
+}
+
 static int add_run(struct respool_runs *runs, void *mem, unsigned long pages)
 {
 	int error;
@@ -168,11 +174,13 @@ static int add_run(struct respool_runs *runs, void *mem, unsigned long pages)
 	if (!mem)
 		return -ENOMEM;
 	error = respool_freelist_add_run(runs->freelist, mem, pages << PAGE_SHIFT);
-	if (error)
+	if (error) {
 		respool_free_block(runs->pool, mem);
-	else
-		runs->taken++;
-	return error;
+		return error;
+	}
+	runs->taken++;
+	note_peak(runs);
+	return 0;
 }
 
 /* Where the run can double what the slab holds, or anywhere. */
@@ -207,6 +215,7 @@ static int extend_run(struct respool_runs *runs, struct respool_run *run, unsign
 	error = respool_freelist_extend_run(runs->freelist, run, pages << PAGE_SHIFT);
 	if (error)
 		respool_resize_block(runs->pool, run, old, GFP_NOWAIT);
+	note_peak(runs);
 	return error;
 }
 
@@ -292,4 +301,28 @@ int respool_runs_stretch(struct respool_runs *runs, void *ptr, size_t size)
 		return -ENOSPC;
 	error = extend_run(runs, run, pages);
 	return error ? error : respool_freelist_resize(runs->freelist, ptr, size);
+}
+
+/* Runs of objects */
+
+/* Pages for one, or %NULL. */
+void *respool_runs_take_pages(struct respool_runs *runs, unsigned int order)
+{
+	void *mem = respool_alloc_pages(runs->pool, order, GFP_NOWAIT);
+
+	if (!mem)
+		return NULL;
+	runs->taken++;
+	runs->object_runs++;
+	runs->object_bytes += PAGE_SIZE << order;
+	note_peak(runs);
+	return mem;
+}
+
+void respool_runs_return_pages(struct respool_runs *runs, void *mem, unsigned int order)
+{
+	runs->returned++;
+	runs->object_runs--;
+	runs->object_bytes -= PAGE_SIZE << order;
+	respool_free_pages(runs->pool, mem, order);
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The byte layer's shell: a lock, counting and reporting around the free list
- * core. run.c takes its memory from the page layer, magazine.c keeps blocks for
- * each CPU.
+ * core. run.c takes its memory from the page layer, hot.c keeps objects instead of
+ * blocks where there are very many of one size, magazine.c keeps either for each
+ * CPU and knows which of the two is at an address.
  *
  * A slab is a client of the public page API, with an account of its own named
  * "slab:NAME".
@@ -76,7 +77,7 @@ static const struct {
 	[RESPOOL_BEST_FIT]	= { "best", RESPOOL_SEARCH_BEST },
 };
 
-#define KNOWN_FLAGS	(RESPOOL_SLAB_NO_MAGAZINES | RESPOOL_DEBUG_FLAGS)
+#define KNOWN_FLAGS	(RESPOOL_SLAB_NO_MAGAZINES | RESPOOL_SLAB_NO_OBJECTS | RESPOOL_DEBUG_FLAGS)
 
 static LIST_HEAD(slabs);
 static DEFINE_RAW_SPINLOCK(slabs_lock);
@@ -121,7 +122,7 @@ static bool find_other_slab(const struct respool_slab *slab, const void *addr,
 
 	raw_spin_lock_irqsave(&slabs_lock, flags);
 	list_for_each_entry(other, &slabs, node) {
-		if (other == slab || !respool_freelist_knows(&other->freelist, addr))
+		if (other == slab || !respool_racks_know(&other->racks, addr))
 			continue;
 		strscpy(name, other->name, RESPOOL_NAME_LEN);
 		found = true;
@@ -150,7 +151,8 @@ static bool may_be_page_block(struct respool_slab *slab, const void *addr)
 	if (!PAGE_ALIGNED(addr))
 		return false;
 	raw_spin_lock_irqsave(&slab->lock, flags);
-	held = respool_freelist_holds(&slab->freelist, addr);
+	held = respool_hot_class_at(&slab->racks.hot, addr) ||
+	       respool_freelist_holds(&slab->freelist, addr);
 	raw_spin_unlock_irqrestore(&slab->lock, flags);
 	return !held;
 }
@@ -211,22 +213,40 @@ static bool refuse_request(struct respool_slab *slab, size_t size, size_t align,
 
 /* Damage */
 
-/* All racks are held. */
-static void salvage_locked(struct respool_slab *slab, struct loss *loss)
+static void salvage_blocks_locked(struct respool_slab *slab, struct loss *loss)
 {
 	struct respool_freelist *f = &slab->freelist;
 	u64 runs = f->retired_runs, bytes = f->retired_bytes;
 
-	lockdep_assert_held(&slab->lock);
 	loss->where = f->damage;
 	if (respool_report_begin(&slab->report, RESPOOL_CORRUPT, f->damage))
 		respool_report_end(&slab->report, f, slab->debug);
 	respool_freelist_salvage(f);
-	respool_racks_purge(&slab->racks);
 	if (slab->debug)
 		respool_debug_forget_retired(slab->debug);
-	loss->runs = f->retired_runs - runs;
-	loss->bytes = f->retired_bytes - bytes;
+	loss->runs += f->retired_runs - runs;
+	loss->bytes += f->retired_bytes - bytes;
+}
+
+static void salvage_objects_locked(struct respool_slab *slab, struct loss *loss)
+{
+	u64 bytes;
+
+	loss->where = slab->racks.hot.damage;
+	loss->runs += respool_hot_salvage(&slab->racks.hot, &bytes);
+	loss->bytes += bytes;
+}
+
+/* All racks are held. */
+static void salvage_locked(struct respool_slab *slab, struct loss *loss)
+{
+	lockdep_assert_held(&slab->lock);
+	if (slab->racks.hot.damage)
+		salvage_objects_locked(slab, loss);
+	if (slab->freelist.damage)
+		salvage_blocks_locked(slab, loss);
+	if (loss->where)
+		respool_racks_purge(&slab->racks);
 }
 
 /*
@@ -239,9 +259,10 @@ static noinline void give_up_runs(struct respool_slab *slab, struct loss *loss)
 
 	if (!respool_racks_try_hold(&slab->racks))
 		return;
+	loss->runs = 0;
+	loss->bytes = 0;
 	raw_spin_lock_irqsave(&slab->lock, flags);
-	if (slab->freelist.damage)
-		salvage_locked(slab, loss);
+	salvage_locked(slab, loss);
 	raw_spin_unlock_irqrestore(&slab->lock, flags);
 	respool_racks_release(&slab->racks);
 }
@@ -253,7 +274,7 @@ static noinline void give_up_runs(struct respool_slab *slab, struct loss *loss)
 static bool mend(struct respool_slab *slab, int error, struct loss *loss)
 {
 	loss->where = NULL;
-	if (unlikely(READ_ONCE(slab->freelist.damage)))
+	if (unlikely(respool_racks_damaged(&slab->racks)))
 		give_up_runs(slab, loss);
 	return unlikely(error == -EUCLEAN);
 }
@@ -357,7 +378,7 @@ static int find_size_locked(struct respool_slab *slab, const void *addr, size_t 
 {
 	if (unlikely(slab->debug))
 		return respool_debug_usable_size(slab->debug, addr, size);
-	return respool_freelist_usable_size(&slab->freelist, addr, size);
+	return respool_racks_usable_size(&slab->racks, addr, size);
 }
 
 /* Allocation */
@@ -388,16 +409,12 @@ static int alloc_block(struct respool_slab *slab, size_t size, size_t align, voi
 /* Usable bytes of a live block that is the caller's, who asked for @size. */
 static size_t usable_bytes(const struct respool_slab *slab, const void *block, size_t size)
 {
-	u64 tag = respool_block_live_tag(&slab->freelist, block);
-
-	if (unlikely(slab->debug))
-		return size;
-	return tag ? respool_tag_bytes(tag) - RESPOOL_BLOCK_HEADER : 0;
+	return unlikely(slab->debug) ? size : respool_racks_bytes(&slab->racks, block);
 }
 
 /* What an allocation has to do when it is not just to hand out @block. */
-static noinline void *alloc_slow(struct respool_slab *slab, void *block, size_t size,
-				 size_t align, gfp_t gfp, unsigned long caller)
+static noinline void *alloc_slow(struct respool_slab *slab, size_t size, gfp_t gfp,
+				 void *block, size_t align, unsigned long caller)
 {
 	if (!block) {
 		if (refuse_request(slab, size, align, caller))
@@ -410,6 +427,28 @@ static noinline void *alloc_slow(struct respool_slab *slab, void *block, size_t 
 	if (gfp & __GFP_ZERO)
 		memset(block, 0, usable_bytes(slab, block, size));
 	return block;
+}
+
+/*
+ * What @magazine has is no block: an object, or damaged. A function of its own, so
+ * that blocks do not pay for the registers it takes.
+ */
+static noinline void *alloc_object(struct respool_slab *slab, size_t size, gfp_t gfp,
+				   struct respool_slab_magazine *magazine,
+				   struct respool_rack *rack, unsigned long caller)
+{
+	const struct respool_hot *hot = &slab->racks.hot;
+	void *object = respool_magazine_youngest(magazine);
+
+	if (likely(magazine->class) && likely(respool_hot_give(hot, magazine->class, object))) {
+		respool_rack_popped(rack, magazine);
+		if (likely(!(gfp & __GFP_ZERO)))
+			return object;
+	} else {
+		respool_rack_release(rack);
+		object = NULL;
+	}
+	return alloc_slow(slab, size, gfp, object, RESPOOL_BLOCK_ALIGN, caller);
 }
 
 /**
@@ -425,11 +464,14 @@ static noinline void *alloc_slow(struct respool_slab *slab, void *block, size_t 
  * fills its pages may get a run of its own, which it then fills. Without
  * __GFP_ZERO its contents are undefined.
  *
+ * A size up to 1024 bytes that the slab has very many blocks of is served from
+ * runs of objects of just that size, and then takes 16 bytes less.
+ *
  * Up to a page, a block comes out of this CPU's magazine of that size, if it has
  * one, without a lock.
  *
  * The work is bounded, whatever the slab's size and history: good fit over
- * two-level segregated lists (Masmano et al., "TLSF", 2004), and at most four
+ * two-level segregated lists (Masmano et al., "TLSF", 2004), and at most five
  * calls of the page layer to have a run grow or to begin another; before that
  * this CPU's magazines may give back some blocks, and before it fails all CPUs'
  * magazines give back what they have. Only a call that meets damaged data does
@@ -442,11 +484,20 @@ static noinline void *alloc_slow(struct respool_slab *slab, void *block, size_t 
  */
 void *respool_alloc(struct respool_slab *slab, size_t size, gfp_t gfp)
 {
-	void *block = respool_racks_pop(&slab->racks, size);
+	struct respool_slab_magazine *magazine;
+	struct respool_rack *rack;
+	void *block = NULL;
 
-	if (likely(block) && likely(!(gfp & __GFP_ZERO)))
-		return block;
-	return alloc_slow(slab, block, size, RESPOOL_BLOCK_ALIGN, gfp, _RET_IP_);
+	if (likely(respool_racks_claim(&slab->racks, size, &rack, &magazine))) {
+		block = respool_magazine_youngest(magazine);
+		/* It is no block if this fails, so what is not asked costs blocks nothing. */
+		if (unlikely(!respool_block_give(block, magazine->word)))
+			return alloc_object(slab, size, gfp, magazine, rack, _RET_IP_);
+		respool_rack_popped(rack, magazine);
+		if (likely(!(gfp & __GFP_ZERO)))
+			return block;
+	}
+	return alloc_slow(slab, size, gfp, block, RESPOOL_BLOCK_ALIGN, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(respool_alloc);
 
@@ -467,7 +518,7 @@ EXPORT_SYMBOL_GPL(respool_alloc);
  */
 void *respool_alloc_aligned(struct respool_slab *slab, size_t size, size_t align, gfp_t gfp)
 {
-	return alloc_slow(slab, NULL, size, align, gfp, _RET_IP_);
+	return alloc_slow(slab, size, gfp, NULL, align, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(respool_alloc_aligned);
 
@@ -509,9 +560,7 @@ static int resize(struct respool_slab *slab, void *addr, size_t size, size_t *ol
 	error = find_size_locked(slab, addr, old);
 	if (!error)
 		error = slab->debug ? -ENOSPC :
-				      respool_freelist_resize(&slab->freelist, addr, size);
-	if (error == -ENOSPC && !slab->debug)
-		error = respool_runs_stretch(&slab->runs, addr, size);
+				      respool_racks_resize(&slab->racks, addr, *old, size);
 	if (!error) {
 		*new = usable_bytes(slab, addr, size);
 		slab->reallocs++;
@@ -551,7 +600,10 @@ static int free_block(struct respool_slab *slab, void *addr, const char *call,
 	return error;
 }
 
-/* Another block with what is in @addr, which had @old bytes; @new is set to what it has. */
+/*
+ * Another block with what is in @addr, which had @old bytes; @new is set to what
+ * it has. If there is none, @addr must do where it is large enough.
+ */
 static void *move_block(struct respool_slab *slab, void *addr, size_t size, size_t old,
 			size_t *new, unsigned long caller)
 {
@@ -559,6 +611,10 @@ static void *move_block(struct respool_slab *slab, void *addr, size_t size, size
 	void *to;
 	int error = alloc_block(slab, size, RESPOOL_BLOCK_ALIGN, &to, "realloc", caller);
 
+	if (error && size <= old) {
+		*new = old;
+		return addr;
+	}
 	if (error)
 		return fail_realloc(slab, addr, error, caller);
 	*new = usable_bytes(slab, to, size);
@@ -583,8 +639,9 @@ static void *move_block(struct respool_slab *slab, void *addr, size_t size, size
  *
  * Shrinks in place and grows in place into a free neighbour, or over the end of
  * its run if the pages behind that are free; else the contents move to a new
- * block and the old one is freed. A block that moves is aligned to 16 bytes,
- * whatever it was before.
+ * block and the old one is freed. So do those of an object, see respool_alloc(),
+ * that shrinks to less than half, if there is a block to be had. A block that
+ * moves is aligned to 16 bytes, whatever it was before.
  *
  * Context: Any context except NMI. Takes the slab's lock, then the pool's, with
  * interrupts off; copies with neither held. Never sleeps.
@@ -643,6 +700,23 @@ static noinline int free_slow(struct respool_slab *slab, void *addr, unsigned lo
 	return error ? refuse_address(slab, addr, error, "free", caller) : 0;
 }
 
+/* What is left to be done when no block has just gone into a rack. */
+static __always_inline int free_rest(struct respool_slab *slab, void *addr,
+				     enum respool_pushed pushed, unsigned long caller)
+{
+	if (pushed == RESPOOL_PUSHED_LOOK)
+		return settle_slow(slab, caller);
+	return free_slow(slab, addr, caller);
+}
+
+/* There is no block at @addr: an object, or a mistake. */
+static noinline int free_object(struct respool_slab *slab, void *addr, unsigned long caller)
+{
+	enum respool_pushed pushed = respool_racks_push_object(&slab->racks, addr);
+
+	return likely(pushed == RESPOOL_PUSHED) ? 0 : free_rest(slab, addr, pushed, caller);
+}
+
 /**
  * respool_free() - Give a block back.
  * @slab: slab the block is from
@@ -672,9 +746,9 @@ int respool_free(struct respool_slab *slab, void *addr)
 	pushed = respool_racks_push(&slab->racks, &slab->freelist, addr);
 	if (likely(pushed == RESPOOL_PUSHED))
 		return 0;
-	if (pushed == RESPOOL_PUSHED_LOOK)
-		return settle_slow(slab, _RET_IP_);
-	return free_slow(slab, addr, _RET_IP_);
+	if (pushed == RESPOOL_NO_TAGS)
+		return free_object(slab, addr, _RET_IP_);
+	return free_rest(slab, addr, pushed, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(respool_free);
 
@@ -775,6 +849,8 @@ unsigned int respool_slab_flags(const struct respool_slab *slab)
 void respool_slab_stats(struct respool_slab *slab, struct respool_slab_stats *stats)
 {
 	const struct respool_freelist *f = &slab->freelist;
+	const struct respool_racks *r = &slab->racks;
+	struct respool_hot_sum objects;
 	struct respool_racks_sum sum;
 	unsigned long flags;
 
@@ -784,24 +860,28 @@ void respool_slab_stats(struct respool_slab *slab, struct respool_slab_stats *st
 	respool_racks_hold(&slab->racks);
 	respool_racks_count(&slab->racks, &sum);
 	raw_spin_lock_irqsave(&slab->lock, flags);
-	stats->held_pages = f->held_bytes >> PAGE_SHIFT;
-	stats->runs = f->runs + f->retired_runs;
+	respool_hot_count(&r->hot, &objects);
+	stats->held_pages = respool_runs_held(&slab->runs) >> PAGE_SHIFT;
+	stats->runs = f->runs + f->retired_runs + slab->runs.object_runs;
 	stats->empty_runs = respool_runs_warm_is_empty(&slab->runs);
 	if (slab->debug) {
 		stats->quarantined_blocks = slab->debug->quarantine.nr;
 		stats->quarantined_bytes = slab->debug->quarantine.bytes;
 	}
-	stats->live_blocks = f->live_blocks - sum.cached_blocks - stats->quarantined_blocks;
-	stats->live_bytes = f->live_bytes - sum.cached_bytes - stats->quarantined_bytes;
+	stats->live_blocks = f->live_blocks + r->hot.used - sum.cached_blocks -
+			     stats->quarantined_blocks;
+	stats->live_bytes = f->live_bytes + r->hot.used_bytes - sum.cached_bytes -
+			    stats->quarantined_bytes;
 	stats->cached_blocks = sum.cached_blocks;
 	stats->cached_bytes = sum.cached_bytes;
-	stats->free_blocks = f->free_blocks;
-	stats->free_bytes = f->free_bytes;
+	stats->free_blocks = f->free_blocks + objects.free_objects;
+	stats->free_bytes = f->free_bytes + objects.free_bytes;
 	stats->overhead_bytes = f->runs * RESPOOL_RUN_OVERHEAD +
-				f->live_blocks * RESPOOL_BLOCK_HEADER + f->retired_bytes;
+				f->live_blocks * RESPOOL_BLOCK_HEADER + f->retired_bytes +
+				objects.overhead_bytes;
 	stats->largest_free = respool_freelist_largest_free(f);
-	stats->peak_held_pages = f->peak_held_bytes >> PAGE_SHIFT;
-	stats->peak_live_bytes = f->peak_live_bytes;
+	stats->peak_held_pages = slab->runs.peak_bytes >> PAGE_SHIFT;
+	stats->peak_live_bytes = max(f->peak_live_bytes, r->peak_live_bytes);
 	stats->allocations = slab->racks.allocations + sum.allocations;
 	stats->frees = slab->racks.frees + sum.frees;
 	stats->reallocs = slab->reallocs;
@@ -825,7 +905,8 @@ EXPORT_SYMBOL_GPL(respool_slab_stats);
  * of service are not looked at.
  *
  * Context: Any context except NMI, but for diagnosis: holds the slab's lock
- * with interrupts off for a time in proportion to the slab's blocks.
+ * with interrupts off for a time in proportion to the slab's blocks and, if it
+ * has object runs, for each of their sizes to the pool's pages.
  * Return: 0, or -EUCLEAN.
  */
 int respool_slab_validate(struct respool_slab *slab, char *why, size_t len)
@@ -836,6 +917,8 @@ int respool_slab_validate(struct respool_slab *slab, char *why, size_t len)
 
 	raw_spin_lock_irqsave(&slab->lock, flags);
 	broken = respool_freelist_validate(&slab->freelist, &where);
+	if (!broken)
+		broken = respool_hot_validate(&slab->racks.hot, &where);
 	if (!broken && slab->debug)
 		broken = respool_debug_validate(slab->debug, &where);
 	raw_spin_unlock_irqrestore(&slab->lock, flags);
@@ -857,6 +940,29 @@ void respool_slab_classes(struct respool_slab *slab,
 	raw_spin_lock_irqsave(&slab->lock, flags);
 	memcpy(classes, slab->freelist.class, sizeof(slab->freelist.class));
 	raw_spin_unlock_irqrestore(&slab->lock, flags);
+}
+
+/* What there is of objects of @class, 1..%RESPOOL_HOT_CLASSES. */
+void respool_slab_objects(struct respool_slab *slab, unsigned int class,
+			  struct respool_objects_row *row)
+{
+	const struct respool_objects *o = respool_hot_objects(&slab->racks.hot, class);
+	unsigned long flags;
+
+	memset(row, 0, sizeof(*row));
+	if (!READ_ONCE(o->runs))
+		return;
+	respool_racks_hold(&slab->racks);
+	raw_spin_lock_irqsave(&slab->lock, flags);
+	if (o->runs) {
+		row->bytes = o->stride;
+		row->runs = o->runs;
+		row->free = o->nr_free;
+		row->cached = respool_racks_cached_of(&slab->racks, class);
+		row->live = o->runs * o->per_run - row->free - row->cached;
+	}
+	raw_spin_unlock_irqrestore(&slab->lock, flags);
+	respool_racks_release(&slab->racks);
 }
 
 void respool_slab_open(struct respool_slab *slab, struct respool_cursor *cursor)
@@ -945,6 +1051,12 @@ static bool options_valid(const struct respool_slab_options *options)
 	return (unsigned int)options->fit < ARRAY_SIZE(fits) && !(options->flags & ~KNOWN_FLAGS);
 }
 
+/* The other fits are there to be studied, with every block in their hands. */
+static bool has_objects(const struct respool_slab_options *options)
+{
+	return options->fit == RESPOOL_GOOD_FIT && !(options->flags & RESPOOL_SLAB_NO_OBJECTS);
+}
+
 static int set_options(struct respool_slab *slab, const struct respool_slab_options *options)
 {
 	unsigned int debug = respool_debug_flags(slab->name) |
@@ -1020,7 +1132,8 @@ struct respool_slab *respool_slab_create_with(struct respool *pool, const char *
 	slab->span = (respool_nr_pages(pool) << PAGE_SHIFT) - RESPOOL_BLOCK_ALIGN;
 	respool_runs_init(&slab->runs, slab->pool, &slab->freelist);
 	error = respool_racks_init(&slab->racks, &slab->runs, &slab->lock,
-				   !(slab->options.flags & RESPOOL_SLAB_NO_MAGAZINES));
+				   !(slab->options.flags & RESPOOL_SLAB_NO_MAGAZINES),
+				   has_objects(&slab->options));
 	if (error)
 		goto err_account;
 	error = register_slab(slab);
@@ -1070,7 +1183,7 @@ void respool_slab_destroy(struct respool_slab *slab)
 	mend(slab, 0, &loss);
 	report_loss(slab, &loss, 0, "destroy", _RET_IP_);
 
-	respool_report_held(&slab->freelist, slab->debug, slab->name, slab->pool);
+	respool_report_held(&slab->freelist, &slab->racks.hot, slab->debug, slab->name, slab->pool);
 	respool_racks_destroy(&slab->racks);
 	respool_put(slab->pool);
 	respool_debug_destroy(slab->debug);

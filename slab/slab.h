@@ -12,6 +12,22 @@
 
 struct dentry;
 
+/**
+ * struct respool_objects_row - The objects of one size.
+ * @bytes: bytes of an object, 0 if there is no run of such
+ * @runs: runs in service
+ * @live: objects handed out
+ * @cached: free objects in magazines
+ * @free: other free objects
+ */
+struct respool_objects_row {
+	size_t bytes;
+	u64 runs;
+	u64 live;
+	u64 cached;
+	u64 free;
+};
+
 /* What is looked at under one hold of the lock. */
 #define RESPOOL_LOOK_ROWS	64
 
@@ -35,6 +51,8 @@ void respool_slab_look(struct respool_slab *slab, struct respool_cursor *cursor,
 		       struct respool_look *look);
 void respool_slab_classes(struct respool_slab *slab,
 			  struct respool_class classes[RESPOOL_NR_CLASSES]);
+void respool_slab_objects(struct respool_slab *slab, unsigned int class,
+			  struct respool_objects_row *row);
 const char *respool_slab_fit_name(const struct respool_slab *slab);
 unsigned int respool_slab_flags(const struct respool_slab *slab);
 void respool_slabs_drain_cpu(unsigned int cpu);

@@ -310,18 +310,19 @@ enum respool_slab_fit {
 };
 
 /* struct respool_slab_options.flags */
-#define RESPOOL_SLAB_NO_MAGAZINES	0x1	/* no per-CPU magazines in front of the slab */
+#define RESPOOL_SLAB_NO_MAGAZINES	0x1	/* no per-CPU magazines, nor object runs */
 #define RESPOOL_SLAB_REDZONE		0x2	/* find writes beyond the end of a block */
 #define RESPOOL_SLAB_POISON		0x4	/* fill blocks that are handed out or freed */
 #define RESPOOL_SLAB_STACKS		0x8	/* remember who allocated and freed a block */
 #define RESPOOL_SLAB_QUARANTINE		0x10	/* find writes to freed blocks; means poison */
+#define RESPOOL_SLAB_NO_OBJECTS		0x20	/* no object runs: every block has tags */
 
 /**
  * struct respool_slab_options - How a slab is to work.
  * @fit: &enum respool_slab_fit
- * @flags: RESPOOL_SLAB_NO_MAGAZINES and, for debugging, RESPOOL_SLAB_REDZONE,
- *	_POISON, _STACKS, _QUARANTINE; the module parameter debug= adds to them.
- *	A slab with any of the latter has no magazines.
+ * @flags: RESPOOL_SLAB_NO_MAGAZINES, RESPOOL_SLAB_NO_OBJECTS and, for debugging,
+ *	RESPOOL_SLAB_REDZONE, _POISON, _STACKS, _QUARANTINE; the module parameter
+ *	debug= adds to them. A slab with any of the latter has no magazines.
  *
  * All zero are the defaults.
  */

@@ -4,7 +4,8 @@
 # Run the oracles, the bounds, the sweeps, the traces, the fuzzers and the mutants; TAP on standard output.
 #
 # usage: check.sh DIR STEPS SEED FUZZ_SECONDS STATES
-#   DIR holds the programs; CLANG, HOST_CFLAGS and MODEL_CFLAGS built them.
+#   DIR holds the programs; CLANG, HOST_CFLAGS and MODEL_CFLAGS built them, or
+#   HEAP_CFLAGS those that are linked with HEAP, a slab in user space.
 #
 # A *mutant* is a core with a deliberate bug. An oracle that does not notice
 # it is not worth its time, so that is a failure too.
@@ -18,6 +19,7 @@ seed=$3
 fuzz_seconds=$4
 states=$5
 cores="buddy freelist objects"
+policies="hot magazine"
 mutant_steps=100000
 mutant_states=1000
 tab=$(printf '\t')
@@ -44,6 +46,7 @@ steps_of()
 	buddy) echo $((steps / 2)) ;;
 	freelist) echo $((steps * 3 / 8)) ;;
 	objects) echo $((steps / 8)) ;;
+	hot) echo $((steps / 4)) ;;
 	esac
 }
 
@@ -64,6 +67,15 @@ bound()
 	status=$?
 	grep '^# ' "$log"
 	result $status "$1: no call does more work than its bound, $3"
+}
+
+hot()
+{
+	log=$dir/hot_oracle.log
+	timeout 1800 "$dir/hot_oracle" --steps "$(steps_of hot)" --seed "$seed" >"$log" 2>&1
+	status=$?
+	grep '^# ' "$log"
+	result $status "hot: blocks and objects keep their content, and all goes back"
 }
 
 sweep()
@@ -119,6 +131,7 @@ core_source()
 	buddy) echo ../../buddy/buddy.c ;;
 	freelist) echo ../../slab/freelist.c ;;
 	objects) echo ../../slab/objects.c ;;
+	hot | magazine) echo "../../slab/$1.c" ;;
 	esac
 }
 
@@ -148,6 +161,30 @@ arguments_of()
 	esac
 }
 
+# A core with what TEST has; what stands on the cores, in the slab of a few sizes.
+link_mutant()
+{
+	case $2 in
+	hot | magazine)
+		flags=$HEAP_CFLAGS
+		objects="$dir/heap/hot_oracle.o $dir/oracle/harness.o"
+		for object in $HEAP; do
+			[ "${object##*/}" = "$2.o" ] || objects="$objects $object"
+		done
+		;;
+	*)
+		flags="$(flags_of "$1") -I$(dirname "$source")"
+		built=$dir/oracle
+		[ "$1" != model ] || built=$dir/model
+		objects=$(for object in $(objects_of "$1" "$2"); do
+			echo "$built/$object.o"
+		done)
+		;;
+	esac
+	# shellcheck disable=SC2086 # flags and files are words
+	$CLANG -no-pie $flags -w -o "$dir/mutant/$2" "$dir/mutant/$2.c" $objects
+}
+
 # build_mutant TEST CORE SED: DIR/mutant/CORE is the test with the bug put in.
 build_mutant()
 {
@@ -158,14 +195,7 @@ build_mutant()
 		echo "the sed command changes nothing: $3"
 		return 1
 	fi
-	built=$dir/oracle
-	[ "$1" != model ] || built=$dir/model
-	objects=$(for object in $(objects_of "$1" "$2"); do
-		echo "$built/$object.o"
-	done)
-	# shellcheck disable=SC2046,SC2086 # flags are words
-	$CLANG -no-pie $(flags_of "$1") -w -I"$(dirname "$source")" -o "$dir/mutant/$2" \
-		"$dir/mutant/$2.c" $objects
+	link_mutant "$1" "$2"
 }
 
 # A difference, or a sanitizer's complaint, is status 1.
@@ -200,9 +230,12 @@ mutants_of_test()
 	done <"mutants/$1"
 }
 
-plan=$((7 + $(cat mutants/validate mutants/model | grep -c -v '^#')))
+plan=$((8 + $(cat mutants/validate mutants/model | grep -c -v '^#')))
 for core in $cores; do
 	plan=$((plan + 2 + $(grep -c -v '^#' "mutants/$core")))
+done
+for policy in $policies; do
+	plan=$((plan + $(grep -c -v '^#' "mutants/$policy")))
 done
 echo "1..$plan"
 bound buddy $((steps / 100)) "in pools of up to 1 TiB"
@@ -218,5 +251,9 @@ for core in $cores; do
 	oracle "$core"
 	fuzz "$core"
 	mutants "$core"
+done
+hot
+for policy in $policies; do
+	mutants "$policy"
 done
 [ $failed -eq 0 ]

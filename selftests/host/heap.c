@@ -76,6 +76,37 @@ int respool_free_block(struct respool *pool, void *addr)
 	return respool_buddy_free(&pool->core, page_of(pool, addr), RESPOOL_ANY_ORDER, &block);
 }
 
+void *respool_alloc_pages(struct respool *pool, unsigned int order, gfp_t gfp)
+{
+	(void)gfp;
+	note_call(pool, bound_of_parts(&pool->core));
+	return addr_of(pool, respool_buddy_alloc(&pool->core, order, 0));
+}
+
+int respool_free_pages(struct respool *pool, void *addr, unsigned int order)
+{
+	struct respool_block block;
+
+	note_call(pool, bound_of_parts(&pool->core));
+	return respool_buddy_free(&pool->core, page_of(pool, addr), order, &block);
+}
+
+void *respool_start(const struct respool *pool)
+{
+	return pool->arena;
+}
+
+unsigned long respool_nr_pages(const struct respool *pool)
+{
+	return pool->core.nr_pages;
+}
+
+/* As the page layer does it, where blocks are aligned in the arena. */
+u64 respool_virt_to_phys(const struct respool *pool, const void *addr)
+{
+	return (u64)((const u8 *)addr - pool->arena);
+}
+
 /* The byte layer */
 
 bool heap_init(struct heap *h, unsigned long nr_pages, enum respool_search search,
@@ -84,8 +115,9 @@ bool heap_init(struct heap *h, unsigned long nr_pages, enum respool_search searc
 	memset(h, 0, sizeof(*h));
 	respool_freelist_init(&h->freelist, SECRET, search);
 	respool_runs_init(&h->runs, &h->pool, &h->freelist);
-	return !respool_racks_init(&h->racks, &h->runs, &h->lock, magazines) &&
-	       init_pool(&h->pool, nr_pages);
+	return init_pool(&h->pool, nr_pages) &&
+	       !respool_racks_init(&h->racks, &h->runs, &h->lock, magazines,
+				   search == RESPOOL_SEARCH_GOOD);
 }
 
 void heap_exit(struct heap *h)
@@ -95,10 +127,34 @@ void heap_exit(struct heap *h)
 	free(h->pool.metadata);
 }
 
+static bool give(struct heap *h, const struct respool_slab_magazine *magazine, void *ptr)
+{
+	if (magazine->class)
+		return respool_hot_give(&h->racks.hot, magazine->class, ptr);
+	return respool_block_give(ptr, magazine->word);
+}
+
+static void *pop(struct heap *h, size_t size)
+{
+	struct respool_slab_magazine *magazine;
+	struct respool_rack *rack;
+	void *ptr;
+
+	if (!respool_racks_claim(&h->racks, size, &rack, &magazine))
+		return NULL;
+	ptr = respool_magazine_youngest(magazine);
+	if (give(h, magazine, ptr)) {
+		respool_rack_popped(rack, magazine);
+		return ptr;
+	}
+	respool_rack_release(rack);
+	return NULL;
+}
+
 int heap_alloc(struct heap *h, size_t size, size_t align, void **ptr)
 {
 	if (align <= RESPOOL_BLOCK_ALIGN) {
-		*ptr = respool_racks_pop(&h->racks, size);
+		*ptr = pop(h, size);
 		if (*ptr)
 			return 0;
 	}
@@ -107,24 +163,25 @@ int heap_alloc(struct heap *h, size_t size, size_t align, void **ptr)
 
 int heap_free(struct heap *h, void *ptr)
 {
-	switch (respool_racks_push(&h->racks, &h->freelist, ptr)) {
-	case RESPOOL_NOT_PUSHED:
+	enum respool_pushed pushed = respool_racks_push(&h->racks, &h->freelist, ptr);
+
+	if (pushed == RESPOOL_NO_TAGS)
+		pushed = respool_racks_push_object(&h->racks, ptr);
+	if (pushed == RESPOOL_NOT_PUSHED)
 		return respool_racks_free(&h->racks, ptr);
-	case RESPOOL_PUSHED_LOOK:
+	if (pushed == RESPOOL_PUSHED_LOOK)
 		respool_racks_settle(&h->racks);
-		return 0;
-	default:
-		return 0;
-	}
+	return 0;
 }
 
 int heap_realloc(struct heap *h, void *ptr, size_t size, void **to)
 {
-	int error = respool_freelist_resize(&h->freelist, ptr, size);
+	size_t old;
+	int error = respool_racks_usable_size(&h->racks, ptr, &old);
 	void *moved;
 
-	if (error == -ENOSPC)
-		error = respool_runs_stretch(&h->runs, ptr, size);
+	if (!error)
+		error = respool_racks_resize(&h->racks, ptr, old, size);
 	*to = ptr;
 	if (error != -ENOSPC)
 		return error;

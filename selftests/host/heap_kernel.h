@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The little of the kernel and of <linux/respool.h> that slab/run.c and
- * slab/magazine.c stand on: one CPU, which nothing interrupts. The compiler
+ * The little of the kernel and of <linux/respool.h> that slab/run.c, slab/hot.c
+ * and slab/magazine.c stand on: one CPU, which nothing interrupts. The compiler
  * reads this before anything else.
  */
 #ifndef RESPOOL_HEAP_KERNEL_H
@@ -14,6 +14,8 @@
 #define PAGE_SHIFT		12
 #define PAGE_SIZE		(1UL << PAGE_SHIFT)
 #define PFN_UP(bytes)		(((bytes) + PAGE_SIZE - 1) >> PAGE_SHIFT)
+#define SZ_32K			0x8000UL
+#define SZ_64K			0x10000UL
 #define SZ_256K			0x40000UL
 #define SZ_2M			0x200000UL
 #define GFP_NOWAIT		0u
@@ -45,7 +47,9 @@ do {									\
 #define free_percpu(p)		free(p)
 #define cpu_to_node(cpu)	((void)(cpu), 0)
 #define kvzalloc_node(bytes, gfp, node)	((void)(gfp), (void)(node), calloc(1, bytes))
+#define kvzalloc(bytes, gfp)	((void)(gfp), calloc(1, bytes))
 #define kvfree(p)		free(p)
+#define get_random_u64()	0xfedcba9876543210ULL
 
 #define preempt_disable()	do { } while (0)
 #define preempt_enable()	do { } while (0)
@@ -86,5 +90,10 @@ void *respool_alloc_exact(struct respool *pool, unsigned long nr_pages, gfp_t gf
 void *respool_alloc_request(struct respool *pool, const struct respool_request *request, gfp_t gfp);
 int respool_resize_block(struct respool *pool, void *addr, unsigned long nr_pages, gfp_t gfp);
 int respool_free_block(struct respool *pool, void *addr);
+void *respool_alloc_pages(struct respool *pool, unsigned int order, gfp_t gfp);
+int respool_free_pages(struct respool *pool, void *addr, unsigned int order);
+void *respool_start(const struct respool *pool);
+unsigned long respool_nr_pages(const struct respool *pool);
+u64 respool_virt_to_phys(const struct respool *pool, const void *addr);
 
 #endif /* RESPOOL_HEAP_KERNEL_H */

@@ -63,8 +63,11 @@ static void end_heap(struct heap *h, const char *name)
 
 	if (broken)
 		die(name, broken);
+	broken = respool_hot_validate(&h->racks.hot, &where);
+	if (broken)
+		die(name, broken);
 	respool_racks_count(&h->racks, &sum);
-	if (h->freelist.live_blocks > sum.cached_blocks)
+	if (h->freelist.live_blocks + h->racks.hot.used > sum.cached_blocks)
 		return;
 	if (h->freelist.runs > 1)
 		die(name, "more than one run is kept warm");
@@ -110,7 +113,7 @@ static struct cost replay(const char *name, const struct trace *trace, enum resp
 		work = work_done() - work;
 		cost.work += work;
 		cost.most = max(cost.most, work);
-		cost.peak_held = max(cost.peak_held, h->freelist.held_bytes);
+		cost.peak_held = max(cost.peak_held, respool_runs_held(&h->runs));
 	}
 	end_heap(h, name);
 	heap_exit(h);
