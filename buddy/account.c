@@ -77,6 +77,30 @@ static struct respool_pool *find_pool(const char *name)
 	return NULL;
 }
 
+/**
+ * respool_nth_name() - Names of the pools there are.
+ * @n: 0 for the first
+ *
+ * Context: Process context, may sleep.
+ * Return: the name, there as long as respool.ko is loaded; %NULL for no more.
+ */
+const char *respool_nth_name(unsigned int n)
+{
+	const char *name = NULL;
+	struct respool_pool *pool;
+
+	mutex_lock(&accounts_lock);
+	list_for_each_entry(pool, &pools, node) {
+		if (n--)
+			continue;
+		name = pool->spec.name;
+		break;
+	}
+	mutex_unlock(&accounts_lock);
+	return name;
+}
+EXPORT_SYMBOL_GPL(respool_nth_name);
+
 /* Forget the account of @tag on one CPU; the pool's totals keep what it did. */
 static void clear_share(struct respool_pool *pool, struct respool_cpu *cpu, unsigned int tag)
 {

@@ -276,6 +276,38 @@ void *respool_alloc_wait(struct respool *pool, unsigned long nr_pages, gfp_t gfp
 }
 EXPORT_SYMBOL_GPL(respool_alloc_wait);
 
+/**
+ * respool_watch() - Have pages that come back wake a wait queue.
+ * @pool: any handle on the pool
+ *
+ * For those who wait under conditions of their own, or have others wait in
+ * poll(). Whoever looks for pages afterwards, with a call that allocates or
+ * with respool_largest(), and finds none, is woken when some come back, by
+ * whomever they are freed. As each free is somewhat slower meanwhile, watch no
+ * longer than somebody waits: respool_unwatch().
+ *
+ * Context: Any context except NMI.
+ * Return: the queue; it is there as long as the pool.
+ */
+struct wait_queue_head *respool_watch(struct respool *pool)
+{
+	atomic_inc(&pool->pool->waiters);
+	return &pool->pool->wait;
+}
+EXPORT_SYMBOL_GPL(respool_watch);
+
+/**
+ * respool_unwatch() - End what respool_watch() began.
+ * @pool: any handle on the pool
+ *
+ * Context: Any context except NMI.
+ */
+void respool_unwatch(struct respool *pool)
+{
+	atomic_dec(&pool->pool->waiters);
+}
+EXPORT_SYMBOL_GPL(respool_unwatch);
+
 /* Several blocks */
 
 /* The largest block now free that is no larger than @nr_pages. */

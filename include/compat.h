@@ -8,6 +8,7 @@
 
 #include <linux/err.h>
 #include <linux/memremap.h>
+#include <linux/mm.h>
 #include <linux/version.h>
 
 /* User-mode Linux has no struct pages but those of its own memory. */
@@ -28,6 +29,14 @@ static inline unsigned int stack_trace_save(unsigned long *store, unsigned int s
 					    unsigned int skipnr)
 {
 	return 0;
+}
+#endif
+
+/* Flags of a mapping that is being made. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vma->vm_flags |= flags;
 }
 #endif
 

@@ -73,6 +73,9 @@ int client_use_pools(const char *pools)
 	if (pools_in_use(pools))
 		return 0;
 
+	error = client_unload("respool_heap");
+	if (error && error != -ENOENT)
+		return error;
 	error = client_unload("respool_test");
 	if (error && error != -ENOENT)
 		return error;

@@ -31,6 +31,7 @@
 #include <linux/gfp.h>
 
 struct page;
+struct wait_queue_head;
 struct respool;
 struct respool_slab;
 struct respool_cache;
@@ -152,6 +153,7 @@ void respool_put(struct respool *pool);
  */
 #define respool_get(name)	respool_get_as(name, KBUILD_MODNAME)
 
+const char *respool_nth_name(unsigned int n);
 const char *respool_name(const struct respool *pool);
 unsigned long respool_nr_pages(const struct respool *pool);
 unsigned int respool_max_order(const struct respool *pool);
@@ -206,6 +208,8 @@ void *respool_alloc_request(struct respool *pool, const struct respool_request *
 int respool_resize_block(struct respool *pool, void *addr, unsigned long nr_pages, gfp_t gfp);
 unsigned long respool_largest(struct respool *pool, const struct respool_request *request);
 void *respool_alloc_wait(struct respool *pool, unsigned long nr_pages, gfp_t gfp, long timeout);
+struct wait_queue_head *respool_watch(struct respool *pool);
+void respool_unwatch(struct respool *pool);
 int respool_alloc_list(struct respool *pool, unsigned long nr_pages,
 		       struct respool_extent *extents, unsigned int max, gfp_t gfp);
 void respool_free_list(struct respool *pool, const struct respool_extent *extents,

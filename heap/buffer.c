@@ -1,0 +1,628 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A buffer: contiguous pages of a pool behind a dma-buf.
+ *
+ * When its pages go back. The dma-buf itself ends when the last descriptor,
+ * mapping and importer is gone, and dma-buf core sees to that. Beyond it others
+ * may still refer to struct pages: what is under way with O_DIRECT or io_uring,
+ * a pipe that vmsplice() filled, a device that RDMA registered. They took a
+ * reference on each page while a mapping of theirs existed. The pool holds one
+ * reference of its own, so:
+ *
+ *   Once the dma-buf is gone or revoked, and no device and no kernel user has
+ *   it mapped, the pages go back when the reference count of every page is or
+ *   has since been seen at one.
+ *
+ * "Has since been seen" will do, as without page tables that map it nobody can
+ * get at a page whose last reference but the pool's is gone. What walks page
+ * tables without locks, or memory by frame numbers, may raise a count for a
+ * moment; it finds the page unmapped and lets go without looking inside. Until
+ * then a worker looks again, and the buffer is charged to its owner.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/dma-buf.h>
+#include <linux/dma-mapping.h>
+#include <linux/dma-resv.h>
+#include <linux/highmem.h>
+#include <linux/iosys-map.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/pagemap.h>
+#include <linux/pfn_t.h>
+#include <linux/scatterlist.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/timekeeping.h>
+#include <linux/wait.h>
+
+#include "compat.h"
+#include "heap/heap.h"
+
+/* Between two looks at pages that others refer to, in jiffies. */
+#define FIRST_DELAY	max(HZ / 100, 1)
+#define LAST_DELAY	HZ
+
+/* One entry of a scatterlist holds no more, as its length is an unsigned int. */
+#define ENTRY_BYTES	SZ_2G
+
+/* One device's mapping of a buffer. */
+struct heap_mapping {
+	struct sg_table table;
+	struct device *dev;
+	struct list_head node;		/* buffer->lock: on buffer->mappings */
+};
+
+static struct workqueue_struct *looks;
+
+/* The way back */
+
+/* Whether all pages have been seen without another's reference; goes on where it stopped. */
+static bool pages_idle(struct heap_buffer *buffer)
+{
+	lockdep_assert_held_write(&buffer->lock);
+	if (!buffer->page)
+		return true;
+	for (; buffer->nr_idle < buffer->nr_pages; buffer->nr_idle++)
+		if (page_count(nth_page(buffer->page, buffer->nr_idle)) != 1)
+			return false;
+	return true;
+}
+
+/* The pages of a closed or revoked buffer, if nobody else has them. */
+static void *take_pages(struct heap_buffer *buffer)
+{
+	void *vaddr = NULL;
+
+	down_write(&buffer->lock);
+	if (list_empty(&buffer->mappings) && !buffer->nr_vmaps && pages_idle(buffer)) {
+		vaddr = buffer->vaddr;
+		buffer->vaddr = NULL;
+	}
+	up_write(&buffer->lock);
+	return vaddr;
+}
+
+/* Return: whether the pages of a closed or revoked buffer are back now. */
+static bool give_back(struct heap_buffer *buffer)
+{
+	struct heap *heap = buffer->heap;
+	void *vaddr = take_pages(buffer);
+
+	if (!vaddr)
+		return !buffer->vaddr;
+	mutex_lock(&heap->lock);
+	list_del(&buffer->node);
+	mutex_unlock(&heap->lock);
+	respool_free_block(heap->pool, vaddr);
+	heap_uncharge(buffer->file, buffer->nr_pages, buffer->locked);
+	return true;
+}
+
+static void look_later(struct heap_buffer *buffer)
+{
+	buffer->delay = clamp_t(unsigned long, buffer->delay * 2, FIRST_DELAY, LAST_DELAY);
+	queue_delayed_work(looks, &buffer->work, buffer->delay);
+}
+
+static void look_at_revoked(struct work_struct *work)
+{
+	struct heap_buffer *buffer = container_of(work, struct heap_buffer, work.work);
+
+	if (!give_back(buffer))
+		look_later(buffer);
+}
+
+static void destroy(struct heap_buffer *buffer)
+{
+	iput(buffer->inode);
+	kfree(buffer);
+}
+
+static void look_at_closed(struct work_struct *work)
+{
+	struct heap_buffer *buffer = container_of(work, struct heap_buffer, work.work);
+
+	if (!give_back(buffer)) {
+		look_later(buffer);
+		return;
+	}
+	destroy(buffer);
+	module_put(THIS_MODULE);	/* heap_buffers_exit() waits until we have returned */
+}
+
+static void heap_release(struct dma_buf *dmabuf)
+{
+	struct heap_buffer *buffer = dmabuf->priv;
+
+	mutex_lock(&buffer->heap->lock);
+	buffer->closed = true;		/* from here on nobody else makes it be looked at */
+	mutex_unlock(&buffer->heap->lock);
+	cancel_delayed_work_sync(&buffer->work);
+	if (give_back(buffer)) {
+		destroy(buffer);
+		return;
+	}
+	__module_get(THIS_MODULE);
+	INIT_DELAYED_WORK(&buffer->work, look_at_closed);
+	look_later(buffer);
+}
+
+/* Devices */
+
+static int heap_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *attachment)
+{
+	struct heap_buffer *buffer = dmabuf->priv;
+
+	/* Devices are shown struct pages. */
+	if (!buffer->page)
+		return -EOPNOTSUPP;
+	return READ_ONCE(buffer->revoked) ? -ENODEV : 0;
+}
+
+static struct heap_mapping *new_mapping(const struct heap_buffer *buffer, struct device *dev)
+{
+	struct heap_mapping *mapping = kzalloc(sizeof(*mapping), GFP_KERNEL);
+	u64 left = (u64)buffer->nr_pages << PAGE_SHIFT;
+	struct page *page = buffer->page;
+	struct scatterlist *sg;
+	unsigned int i, bytes;
+
+	if (!mapping)
+		return NULL;
+	mapping->dev = dev;
+	if (sg_alloc_table(&mapping->table, DIV_ROUND_UP_ULL(left, ENTRY_BYTES), GFP_KERNEL)) {
+		kfree(mapping);
+		return NULL;
+	}
+	for_each_sgtable_sg(&mapping->table, sg, i) {
+		bytes = min_t(u64, left, ENTRY_BYTES);
+		sg_set_page(sg, page, bytes, 0);
+		page = nth_page(page, bytes >> PAGE_SHIFT);
+		left -= bytes;
+	}
+	return mapping;
+}
+
+static void free_mapping(struct heap_mapping *mapping)
+{
+	sg_free_table(&mapping->table);
+	kfree(mapping);
+}
+
+static struct sg_table *heap_map_dma_buf(struct dma_buf_attachment *attachment,
+					 enum dma_data_direction direction)
+{
+	struct heap_buffer *buffer = attachment->dmabuf->priv;
+	struct heap_mapping *mapping = new_mapping(buffer, attachment->dev);
+	int error = -ENODEV;
+
+	if (!mapping)
+		return ERR_PTR(-ENOMEM);
+	down_write(&buffer->lock);
+	if (!buffer->revoked)
+		error = dma_map_sgtable(attachment->dev, &mapping->table, direction, 0);
+	if (!error)
+		list_add(&mapping->node, &buffer->mappings);
+	up_write(&buffer->lock);
+	if (!error)
+		return &mapping->table;
+	free_mapping(mapping);
+	return ERR_PTR(error);
+}
+
+/* Somebody has let go: perhaps that was what a revoked buffer waited for. */
+static void look_now(struct heap_buffer *buffer)
+{
+	if (buffer->revoked)
+		mod_delayed_work(looks, &buffer->work, 0);
+}
+
+static void heap_unmap_dma_buf(struct dma_buf_attachment *attachment, struct sg_table *table,
+			       enum dma_data_direction direction)
+{
+	struct heap_mapping *mapping = container_of(table, struct heap_mapping, table);
+	struct heap_buffer *buffer = attachment->dmabuf->priv;
+
+	down_write(&buffer->lock);
+	list_del(&mapping->node);
+	dma_unmap_sgtable(attachment->dev, table, direction, 0);
+	look_now(buffer);
+	up_write(&buffer->lock);
+	free_mapping(mapping);
+}
+
+/* The CPU, in the kernel */
+
+static int heap_begin_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction direction)
+{
+	struct heap_buffer *buffer = dmabuf->priv;
+	struct heap_mapping *mapping;
+	int error = 0;
+
+	down_read(&buffer->lock);
+	if (buffer->revoked)
+		error = -ENODEV;
+	else
+		list_for_each_entry(mapping, &buffer->mappings, node)
+			dma_sync_sgtable_for_cpu(mapping->dev, &mapping->table, direction);
+	up_read(&buffer->lock);
+	return error;
+}
+
+static int heap_end_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction direction)
+{
+	struct heap_buffer *buffer = dmabuf->priv;
+	struct heap_mapping *mapping;
+
+	down_read(&buffer->lock);
+	list_for_each_entry(mapping, &buffer->mappings, node)
+		dma_sync_sgtable_for_device(mapping->dev, &mapping->table, direction);
+	up_read(&buffer->lock);
+	return 0;
+}
+
+/* A pool is contiguous in the kernel's eyes, too: there is nothing to map. */
+static int heap_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
+{
+	struct heap_buffer *buffer = dmabuf->priv;
+	int error = -ENODEV;
+
+	down_write(&buffer->lock);
+	if (!buffer->revoked) {
+		buffer->nr_vmaps++;
+		iosys_map_set_vaddr(map, buffer->vaddr);
+		error = 0;
+	}
+	up_write(&buffer->lock);
+	return error;
+}
+
+static void heap_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
+{
+	struct heap_buffer *buffer = dmabuf->priv;
+
+	down_write(&buffer->lock);
+	buffer->nr_vmaps--;
+	look_now(buffer);
+	up_write(&buffer->lock);
+	iosys_map_clear(map);
+}
+
+/* The CPU, in user space */
+
+/*
+ * Whether frames may be mapped 2 MiB at a time in a way that holds up to
+ * get_user_pages(): with struct pages only those of a device, whose references
+ * it counts page by page, and without only if it can tell that there are none.
+ * System memory in single pages would need a head page to count them on.
+ */
+static bool may_map_huge(const struct heap_buffer *buffer)
+{
+	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
+		return false;
+	if (!buffer->page)
+		return IS_ENABLED(CONFIG_ARCH_SUPPORTS_HUGE_PFNMAP);
+	return IS_ENABLED(CONFIG_ARCH_HAS_PTE_DEVMAP) && is_zone_device_page(buffer->page);
+}
+
+/* One entry for all that a page table could map, if address, length and frames allow. */
+static bool map_huge(const struct heap_buffer *buffer, struct vm_fault *vmf)
+{
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+	unsigned long addr = vmf->address & PMD_MASK;
+	unsigned long pages = (vmf->address - addr) >> PAGE_SHIFT;
+	phys_addr_t phys = buffer->phys + PFN_PHYS(vmf->pgoff) - PFN_PHYS(pages);
+	u64 flags = buffer->page ? PFN_DEV | PFN_MAP : PFN_DEV;
+
+	if (!may_map_huge(buffer) || !pmd_none(*vmf->pmd) || addr < vmf->vma->vm_start ||
+	    addr + PMD_SIZE > vmf->vma->vm_end || !IS_ALIGNED(phys, PMD_SIZE))
+		return false;
+	return vmf_insert_pfn_pmd(vmf, phys_to_pfn_t(phys, flags), vmf->flags & FAULT_FLAG_WRITE) ==
+	       VM_FAULT_NOPAGE;
+#else
+	return false;
+#endif
+}
+
+/* Map the pages at @addr up to @end, or to the first that is mapped already. */
+static int map_pages(const struct heap_buffer *buffer, struct vm_area_struct *vma,
+		     unsigned long addr, unsigned long end)
+{
+	unsigned long pfn = PHYS_PFN(buffer->phys) + linear_page_index(vma, addr);
+	unsigned long i, nr, left;
+	struct page *pages[32];
+	int error = 0;
+
+	for (; addr < end && !error; addr += nr << PAGE_SHIFT, pfn += nr) {
+		nr = min((end - addr) >> PAGE_SHIFT, ARRAY_SIZE(pages));
+		for (i = 0; i < nr; i++)
+			pages[i] = pfn_to_page(pfn + i);
+		left = nr;
+		error = vm_insert_pages(vma, addr, pages, &left);
+	}
+	return error == -EBUSY ? 0 : error;
+}
+
+/* The same where there are no struct pages. */
+static vm_fault_t map_frames(const struct heap_buffer *buffer, struct vm_area_struct *vma,
+			     unsigned long addr, unsigned long end)
+{
+	unsigned long pfn = PHYS_PFN(buffer->phys) + linear_page_index(vma, addr);
+	vm_fault_t result = VM_FAULT_NOPAGE;
+
+	for (; addr < end && result == VM_FAULT_NOPAGE; addr += PAGE_SIZE)
+		result = vmf_insert_pfn(vma, addr, pfn++);
+	return result;
+}
+
+/* A fault maps all that one page table can, first from where it happened on. */
+static vm_fault_t map_around(const struct heap_buffer *buffer, struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long addr = vmf->address & PAGE_MASK;
+	unsigned long start = max(addr & PMD_MASK, vma->vm_start);
+	unsigned long end = min((addr & PMD_MASK) + PMD_SIZE, vma->vm_end);
+	int error;
+
+	if (map_huge(buffer, vmf))
+		return VM_FAULT_NOPAGE;
+	if (!buffer->page)
+		return map_frames(buffer, vma, addr, end);
+	error = map_pages(buffer, vma, addr, end);
+	if (error)
+		return vmf_error(error);
+	map_pages(buffer, vma, start, addr);
+	return VM_FAULT_NOPAGE;
+}
+
+static vm_fault_t heap_fault(struct vm_fault *vmf)
+{
+	struct heap_buffer *buffer = vmf->vma->vm_private_data;
+	vm_fault_t result = VM_FAULT_SIGBUS;
+
+	down_read(&buffer->lock);
+	if (!buffer->revoked && vmf->pgoff < buffer->nr_pages)
+		result = map_around(buffer, vmf);
+	up_read(&buffer->lock);
+	return result;
+}
+
+static const struct vm_operations_struct heap_vm_ops = {
+	.fault	= heap_fault,
+};
+
+static int heap_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
+{
+	struct heap_buffer *buffer = dmabuf->priv;
+
+	/* A copy on write would not be the buffer. */
+	if (!(vma->vm_flags & VM_MAYSHARE))
+		return -EINVAL;
+	if (READ_ONCE(buffer->revoked))
+		return -ENODEV;
+	vm_flags_set(vma, VM_DONTEXPAND |
+		     (buffer->page ? VM_MIXEDMAP : VM_PFNMAP | VM_IO | VM_DONTDUMP));
+	vma->vm_ops = &heap_vm_ops;
+	vma->vm_private_data = buffer;
+	return 0;
+}
+
+static const struct dma_buf_ops heap_dma_buf_ops = {
+	.attach			= heap_attach,
+	.map_dma_buf		= heap_map_dma_buf,
+	.unmap_dma_buf		= heap_unmap_dma_buf,
+	.begin_cpu_access	= heap_begin_cpu_access,
+	.end_cpu_access		= heap_end_cpu_access,
+	.mmap			= heap_mmap,
+	.vmap			= heap_vmap,
+	.vunmap			= heap_vunmap,
+	.release		= heap_release,
+};
+
+/* Revocation */
+
+static void revoke(struct heap_buffer *buffer)
+{
+	down_write(&buffer->lock);
+	buffer->revoked = true;
+	up_write(&buffer->lock);
+	/* Who faulted before is unmapped here; who faults from now on gets SIGBUS. */
+	unmap_mapping_range(buffer->inode->i_mapping, 0, 0, 1);
+	dma_resv_lock(buffer->dmabuf->resv, NULL);
+	dma_buf_move_notify(buffer->dmabuf);
+	dma_resv_unlock(buffer->dmabuf->resv);
+	pr_info("heap %s: buffer %lu of %lu pages revoked from %s, process %d\n",
+		respool_name(buffer->heap->pool), buffer->inode->i_ino, buffer->nr_pages,
+		buffer->comm, buffer->pid);
+	queue_delayed_work(looks, &buffer->work, 0);
+}
+
+/*
+ * Take buffer @ino from those who have it: users' mappings are gone, importers
+ * that can be told are told, nobody gets at it any more. Its pages go back once
+ * devices and others that hold on to them let go; on return they are back if
+ * there are none.
+ * Return: 0, or -ENOENT for no such buffer that is open.
+ */
+int heap_revoke(struct heap *heap, unsigned long ino)
+{
+	struct heap_buffer *buffer;
+	int error = -ENOENT;
+
+	mutex_lock(&heap->lock);
+	list_for_each_entry(buffer, &heap->buffers, node) {
+		if (buffer->inode->i_ino != ino || buffer->closed)
+			continue;
+		if (!buffer->revoked)
+			revoke(buffer);
+		error = 0;
+		break;
+	}
+	mutex_unlock(&heap->lock);
+	flush_workqueue(looks);
+	return error;
+}
+
+/* Making one */
+
+static size_t align_of(unsigned long nr_pages)
+{
+	return min_t(size_t, roundup_pow_of_two(nr_pages) << PAGE_SHIFT, SZ_2M);
+}
+
+/* Contiguous zeroed pages, aligned to their size up to 2 MiB, or %NULL. */
+void *heap_try_alloc(struct heap *heap, unsigned long nr_pages)
+{
+	struct respool_request request = {
+		.nr_pages = nr_pages,
+		.align = align_of(nr_pages),
+		.flags = RESPOOL_SCAN,
+	};
+
+	if (is_power_of_2(nr_pages) && nr_pages << PAGE_SHIFT <= SZ_2M &&
+	    ilog2(nr_pages) <= respool_max_order(heap->pool))
+		return respool_alloc_pages(heap->pool, ilog2(nr_pages), GFP_KERNEL | __GFP_ZERO);
+	return respool_alloc_request(heap->pool, &request, GFP_KERNEL | __GFP_ZERO);
+}
+
+/* Whether heap_try_alloc() would find pages now. */
+bool heap_would_serve(struct heap *heap, unsigned long nr_pages)
+{
+	struct respool_request request = {
+		.align = align_of(nr_pages),
+		.flags = RESPOOL_SCAN,
+	};
+
+	return respool_largest(heap->pool, &request) >= nr_pages;
+}
+
+/* Pages within @timeout jiffies, or ERR_PTR: -ENOMEM, or -EINTR for a signal. */
+static void *alloc_within(struct heap *heap, unsigned long nr_pages, long timeout)
+{
+	struct wait_queue_head *frees;
+	void *vaddr;
+	long left;
+
+	vaddr = heap_try_alloc(heap, nr_pages);
+	if (!vaddr && timeout) {
+		frees = respool_watch(heap->pool);
+		left = wait_event_interruptible_timeout(*frees,
+							(vaddr = heap_try_alloc(heap, nr_pages)),
+							timeout);
+		respool_unwatch(heap->pool);
+		if (left < 0)
+			return ERR_PTR(-EINTR);
+	}
+	return vaddr ? vaddr : ERR_PTR(-ENOMEM);
+}
+
+static struct heap_buffer *new_buffer(struct heap_file *file, unsigned long nr_pages)
+{
+	struct heap_buffer *buffer = kzalloc(sizeof(*buffer), GFP_KERNEL);
+
+	if (!buffer)
+		return NULL;
+	buffer->heap = file->heap;
+	buffer->file = file;
+	buffer->nr_pages = nr_pages;
+	buffer->pid = task_tgid_nr(current);
+	get_task_comm(buffer->comm, current);
+	buffer->since = ktime_get_boottime_seconds();
+	init_rwsem(&buffer->lock);
+	INIT_LIST_HEAD(&buffer->mappings);
+	INIT_DELAYED_WORK(&buffer->work, look_at_revoked);
+	return buffer;
+}
+
+/* The dma-buf's own name says whose it is, to all that list dma-bufs. */
+static struct dma_buf *export(struct heap_buffer *buffer, unsigned int fd_flags)
+{
+	DEFINE_DMA_BUF_EXPORT_INFO(info);
+	struct dma_buf *dmabuf;
+	char *name = kasprintf(GFP_KERNEL, "%d:%s", buffer->pid, buffer->comm);
+
+	if (!name)
+		return ERR_PTR(-ENOMEM);
+	info.exp_name = respool_name(buffer->heap->pool);
+	info.ops = &heap_dma_buf_ops;
+	info.size = buffer->nr_pages << PAGE_SHIFT;
+	info.flags = fd_flags;
+	info.priv = buffer;
+	dmabuf = dma_buf_export(&info);
+	if (IS_ERR(dmabuf)) {
+		kfree(name);
+		return dmabuf;
+	}
+	dmabuf->name = name;
+	return dmabuf;
+}
+
+static void publish(struct heap_buffer *buffer, struct dma_buf *dmabuf)
+{
+	struct heap *heap = buffer->heap;
+
+	buffer->dmabuf = dmabuf;
+	buffer->inode = file_inode(dmabuf->file);
+	ihold(buffer->inode);
+	mutex_lock(&heap->lock);
+	list_add_tail(&buffer->node, &heap->buffers);
+	mutex_unlock(&heap->lock);
+}
+
+/*
+ * A new buffer, charged to @file. @fd_flags are what its descriptors are opened
+ * with; waits @timeout jiffies at most.
+ * Return: its dma-buf, or ERR_PTR: -EDQUOT, -ENOMEM, -EINTR.
+ */
+struct dma_buf *heap_buffer_create(struct heap_file *file, unsigned long nr_pages,
+				   unsigned int fd_flags, long timeout)
+{
+	struct respool *pool = file->heap->pool;
+	struct heap_buffer *buffer;
+	struct dma_buf *dmabuf;
+	int error;
+
+	if (nr_pages > respool_nr_pages(pool))
+		return ERR_PTR(-ENOMEM);
+	buffer = new_buffer(file, nr_pages);
+	if (!buffer)
+		return ERR_PTR(-ENOMEM);
+	error = heap_charge(file, nr_pages, &buffer->locked);
+	if (error)
+		goto err_buffer;
+	buffer->vaddr = alloc_within(file->heap, nr_pages, timeout);
+	if (IS_ERR(buffer->vaddr)) {
+		error = PTR_ERR(buffer->vaddr);
+		goto err_charge;
+	}
+	buffer->page = respool_virt_to_page(pool, buffer->vaddr);
+	buffer->phys = respool_virt_to_phys(pool, buffer->vaddr);
+	dmabuf = export(buffer, fd_flags);
+	if (IS_ERR(dmabuf)) {
+		error = PTR_ERR(dmabuf);
+		goto err_pages;
+	}
+	publish(buffer, dmabuf);
+	return dmabuf;
+
+err_pages:
+	respool_free_block(pool, buffer->vaddr);
+err_charge:
+	heap_uncharge(file, nr_pages, buffer->locked);
+err_buffer:
+	kfree(buffer);
+	return ERR_PTR(error);
+}
+
+int heap_buffers_init(void)
+{
+	looks = alloc_workqueue("respool_heap", WQ_UNBOUND, 0);
+	return looks ? 0 : -ENOMEM;
+}
+
+void heap_buffers_exit(void)
+{
+	destroy_workqueue(looks);
+}
