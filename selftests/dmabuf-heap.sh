@@ -25,7 +25,7 @@ if ! grep -q 'Testing heap: main$' "$log"; then
 	echo "# it did not look at $heap"
 	exit 1
 fi
-if grep -qi fail "$log"; then
+if grep -qE 'FAIL|^not ok' "$log"; then
 	echo "# something failed, whatever its exit status"
 	exit 1
 fi

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The private ABI of respool_importer.ko: a device that imports dma-bufs. Each
+ * open file is one attachment; closing it lets go of everything.
+ *
+ * -EBUSY if there is already what is asked for, -ENOENT if there is nothing to
+ * undo, otherwise what the exporter says.
+ */
+#ifndef RESPOOL_IMPORTER_H
+#define RESPOOL_IMPORTER_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define IMPORTER_DEVICE		"/dev/respool_importer"
+#define IMPORTER_MAGIC		0xb8
+
+/**
+ * struct importer_attach - Attach to a dma-buf.
+ * @fd: its descriptor
+ * @dynamic: 1 to be told when it moves
+ */
+struct importer_attach {
+	__s32 fd;
+	__u32 dynamic;
+};
+
+/**
+ * struct importer_map - Map it for DMA, both ways.
+ * @phys: out: physical address of the first entry
+ * @dma: out: the device's address of it
+ * @bytes: out: its length
+ * @entries: out: how many entries there are
+ * @reserved: 0
+ */
+struct importer_map {
+	__u64 phys;
+	__u64 dma;
+	__u64 bytes;
+	__u32 entries;
+	__u32 reserved;
+};
+
+/**
+ * struct importer_access - Read and write a word as the kernel's CPU does.
+ * @offset: where, a multiple of 8 inside the buffer
+ * @value: in: what is written; out: what was there before
+ */
+struct importer_access {
+	__u64 offset;
+	__u64 value;
+};
+
+#define IMPORTER_ATTACH		_IOW(IMPORTER_MAGIC, 0, struct importer_attach)
+#define IMPORTER_DETACH		_IO(IMPORTER_MAGIC, 1)
+#define IMPORTER_MAP		_IOR(IMPORTER_MAGIC, 2, struct importer_map)
+#define IMPORTER_UNMAP		_IO(IMPORTER_MAGIC, 3)
+#define IMPORTER_VMAP		_IO(IMPORTER_MAGIC, 4)
+#define IMPORTER_VUNMAP		_IO(IMPORTER_MAGIC, 5)
+#define IMPORTER_ACCESS		_IOWR(IMPORTER_MAGIC, 6, struct importer_access)
+#define IMPORTER_TOLD		_IO(IMPORTER_MAGIC, 7)	/* returns how often it was told */
+
+#endif /* RESPOOL_IMPORTER_H */
