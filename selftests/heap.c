@@ -471,8 +471,8 @@ TEST_F(heap, an_importer_sees_the_buffer_as_one_piece)
 		ASSERT_EQ(0, client_ioctl(importer, IMPORTER_MAP, &map));
 		EXPECT_EQ(1, map.entries);
 		EXPECT_EQ(MIB, map.bytes);
-		EXPECT_EQ(physical(cpu), map.phys);
-		EXPECT_EQ(map.phys, map.dma);
+		/* The machine has no IOMMU that would make them differ. */
+		EXPECT_EQ(physical(cpu), map.dma);
 		EXPECT_EQ(0, buffer_sync(buffer, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW));
 		EXPECT_EQ(0, buffer_sync(buffer, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW));
 		EXPECT_EQ(0, client_ioctl(importer, IMPORTER_UNMAP, NULL));

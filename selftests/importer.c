@@ -78,7 +78,6 @@ static long map(struct import *import, struct importer_map *arg)
 	if (IS_ERR(table))
 		return PTR_ERR(table);
 	import->table = table;
-	arg->phys = sg_phys(table->sgl);
 	arg->dma = sg_dma_address(table->sgl);
 	arg->bytes = sg_dma_len(table->sgl);
 	arg->entries = table->nents;
@@ -229,6 +228,7 @@ static int __init import_init(void)
 	device = platform_device_register_simple("respool_importer", PLATFORM_DEVID_NONE, NULL, 0);
 	if (IS_ERR(device))
 		return PTR_ERR(device);
+	dma_set_max_seg_size(&device->dev, UINT_MAX);	/* a buffer is one piece, however long */
 	error = dma_coerce_mask_and_coherent(&device->dev, DMA_BIT_MASK(64));
 	if (!error)
 		error = misc_register(&import_misc);

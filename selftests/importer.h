@@ -27,14 +27,12 @@ struct importer_attach {
 
 /**
  * struct importer_map - Map it for DMA, both ways.
- * @phys: out: physical address of the first entry
- * @dma: out: the device's address of it
+ * @dma: out: the device's address of the first entry
  * @bytes: out: its length
  * @entries: out: how many entries there are
  * @reserved: 0
  */
 struct importer_map {
-	__u64 phys;
 	__u64 dma;
 	__u64 bytes;
 	__u32 entries;
