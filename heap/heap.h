@@ -111,7 +111,7 @@ struct heap_file {
  * @mappings: B: devices that have it mapped
  * @nr_vmaps: B: kernel users that have it mapped
  * @revoked: B and H for writes: nobody gets at it any more
- * @closed: B and H for writes: the dma-buf is gone
+ * @closed: H: the dma-buf is gone
  * @nr_idle: B: from the first on, pages that nobody refers to
  * @delay: B: jiffies until the next look at the others
  * @work: looks

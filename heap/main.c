@@ -220,10 +220,14 @@ static int owners_show(struct seq_file *m, void *unused)
 
 	seq_puts(m, "buffer pages uid pid seconds state comm\n");
 	mutex_lock(&heap->lock);
-	list_for_each_entry(buffer, &heap->buffers, node)
-		seq_printf(m, "%lu %lu %u %d %lld %s %s\n", buffer->inode->i_ino, buffer->nr_pages,
+	list_for_each_entry(buffer, &heap->buffers, node) {
+		seq_printf(m, "%lu %lu %u %d %lld %s ", buffer->inode->i_ino, buffer->nr_pages,
 			   from_kuid(&init_user_ns, buffer->file->user->user->uid), buffer->pid,
-			   now - buffer->since, state_of(buffer), buffer->comm);
+			   now - buffer->since, state_of(buffer));
+		/* One word in a row of its own, whatever a task calls itself. */
+		seq_escape(m, buffer->comm, " \t\n\\");
+		seq_putc(m, '\n');
+	}
 	mutex_unlock(&heap->lock);
 	return 0;
 }

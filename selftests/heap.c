@@ -3,6 +3,8 @@
  * User buffers: what the dma-heap interface promises, how long a buffer lives,
  * what mappings and importers see of it. Built as heap32, too.
  */
+#include <sys/prctl.h>
+
 #include "buffers.h"
 
 FIXTURE(heap)
@@ -557,6 +559,22 @@ TEST_F(heap, the_kernel_reads_and_writes_what_the_user_sees)
 }
 
 /* Who has it */
+
+TEST_F(heap, a_task_cannot_make_up_rows_of_owners)
+{
+	char old[16], text[8192];
+	int buffer;
+
+	ASSERT_EQ(0, prctl(PR_GET_NAME, old));
+	ASSERT_EQ(0, prctl(PR_SET_NAME, "a\n1 2 3 4"));
+	buffer = heap_alloc(self->fd, PAGE);
+	ASSERT_EQ(0, prctl(PR_SET_NAME, old));
+	ASSERT_LE(0, buffer);
+	ASSERT_LT(0, client_read_file(HEAP_DEBUGFS "owners", text, sizeof(text)));
+	EXPECT_NE(NULL, strstr(text, " open a\\0121\\0402\\0403\\0404\n"))
+		TH_LOG("%s", text);
+	close(buffer);
+}
 
 TEST_F(heap, root_sees_who_has_a_buffer)
 {
