@@ -502,16 +502,17 @@ static void use_cache(void)
 {
 	const struct respool_object_memory memory = {
 		.start = slots, .bytes = sizeof(slots), .min_shift = 12, .max_shift = 12,
+		.waste_share = 16,
 	};
-	static unsigned long footprint[2];
+	static u8 map[OBJECT_RUNS + 1];
 	static void *object[OBJECT_RUNS * RESPOOL_OBJECTS_PER_RUN];
 	const void *at;
 	u32 i, got = 0;
 
 	expect_equal("init", respool_objects_init(&cache, 100, 8, &memory, 0xfeedface12345679), 0);
-	if (respool_objects_footprint(&cache) > sizeof(footprint))
+	if (respool_objects_footprint(&cache) > sizeof(map))
 		differ("a footprint too large");
-	respool_objects_set_footprint(&cache, footprint);
+	respool_objects_set_footprint(&cache, map, 1);
 	for (i = 0; i < OBJECT_RUNS; i++) {
 		respool_objects_prepare(&cache, object_run(i));
 		respool_objects_add(&cache, object_run(i));
@@ -531,6 +532,7 @@ static void refuse_in_cache(void)
 {
 	const struct respool_object_memory memory = {
 		.start = slots, .bytes = sizeof(slots), .min_shift = 12, .max_shift = 12,
+		.waste_share = 16,
 	};
 	void *object[1] = { (u8 *)object_run(OBJECT_RUNS) + cache.first };
 	struct respool_objects other;
