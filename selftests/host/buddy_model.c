@@ -32,7 +32,7 @@ static bool plainly;			/* without places, resize and pages out of service */
 struct record {
 	u8 state[MAX_PAGES];
 	u8 tree[256];			/* words, largest blocks, classes */
-	unsigned long sums[4];
+	u8 free_pages, allocated_pages, reserved_pages, bad_pages;
 	u8 nr_free[MAX_ORDER];
 	u8 nr_allocated[MAX_ORDER];
 	u32 classes;
@@ -60,7 +60,10 @@ static void save(void *to)
 	memset(r, 0, sizeof(*r));
 	memcpy(r->state, core.state, nr_pages);
 	memcpy(r->tree, tree(), tree_bytes());
-	memcpy(r->sums, &core.free_pages, sizeof(r->sums));
+	r->free_pages = core.free_pages;
+	r->allocated_pages = core.allocated_pages;
+	r->reserved_pages = core.reserved_pages;
+	r->bad_pages = core.bad_pages;
 	for (i = 0; i < MAX_ORDER; i++) {
 		r->nr_free[i] = core.nr_free[i];
 		r->nr_allocated[i] = core.nr_allocated[i];
@@ -81,7 +84,10 @@ static void restore(const void *from)
 
 	memcpy(core.state, r->state, nr_pages);
 	memcpy(tree(), r->tree, tree_bytes());
-	memcpy(&core.free_pages, r->sums, sizeof(r->sums));
+	core.free_pages = r->free_pages;
+	core.allocated_pages = r->allocated_pages;
+	core.reserved_pages = r->reserved_pages;
+	core.bad_pages = r->bad_pages;
 	for (i = 0; i < MAX_ORDER; i++) {
 		core.nr_free[i] = r->nr_free[i];
 		core.nr_allocated[i] = r->nr_allocated[i];
