@@ -54,22 +54,25 @@ static noinline bool cut_words(struct respool_magazines *m, struct respool_cpu *
 }
 
 /*
- * Fill an empty magazine with whole words or with a batch from the core, unless it
- * is closed. Not for the first block ever, nor for the first since it was
- * drained: one who takes a single block shall leave the rest of the pool in one
- * piece, and a block of each order must be had where there is just one of each.
+ * Fill an empty magazine with whole words or with a batch from the core. Not for
+ * the first block ever, nor for the first since it was drained: one who takes a
+ * single block shall leave the rest of the pool in one piece, and a block of
+ * each order must be had where there is just one of each.
  */
 static void fill_empty(struct respool_magazines *m, struct respool_cpu *cpu,
 		       struct respool_magazine *magazine, unsigned int order)
 {
 	unsigned long flags;
 
-	if (magazine->nr || !m->high[order])
+	if (magazine->nr)
 		return;
-	if (!(cpu->wanted & BIT(order))) {
-		cpu->wanted |= BIT(order);
+	if (!(cpu->asked & BIT(order))) {
+		cpu->asked |= BIT(order);
 		return;
 	}
+	magazine->high = m->high[order];
+	if (!magazine->high)
+		return;
 	if (unlikely(cpu->words.nr | cpu->regions.nr) &&
 	    cut_words(m, cpu, magazine, order, m->refill[order]))
 		return;
@@ -107,16 +110,15 @@ static unsigned long number_of(const struct respool_magazines *m, unsigned long 
 
 /*
  * The cached blocks of @order that make up block number @number of order @whole
- * become one, in @to, which has at most @high of them.
+ * become one, in @to.
  */
 static void join(struct respool_magazines *m, struct respool_cpu *cpu, unsigned int order,
-		 unsigned long number, unsigned int whole, struct respool_magazine *to,
-		 unsigned int high)
+		 unsigned long number, unsigned int whole, struct respool_magazine *to)
 {
 	unsigned long page = (number << whole) - m->buddy->lead;
 
-	if (to->nr == high)
-		drain(m, to, whole, min_t(unsigned int, high, JOIN_DRAIN));
+	if (to->nr == to->high)
+		drain(m, to, whole, min_t(unsigned int, to->high, JOIN_DRAIN));
 	memset(m->state + page, RESPOOL_STATE_NONE, BIT(whole));
 	m->state[page] = RESPOOL_STATE_CACHED | whole;
 	to->page[to->nr++] = page;
@@ -131,7 +133,7 @@ static void join_region(struct respool_magazines *m, struct respool_cpu *cpu,
 	struct respool_magazine *words = &cpu->words;
 	unsigned int i, nr = 0;
 
-	if (!m->regions)
+	if (!cpu->regions.high)
 		return;
 	for (i = 0; i < words->nr; i++)
 		nr += number_of(m, words->page[i], REGION_ORDER) == region;
@@ -142,7 +144,7 @@ static void join_region(struct respool_magazines *m, struct respool_cpu *cpu,
 		nr += number_of(m, words->page[i], REGION_ORDER) != region;
 	}
 	words->nr = nr;
-	join(m, cpu, WORD_ORDER, region, REGION_ORDER, &cpu->regions, m->regions);
+	join(m, cpu, WORD_ORDER, region, REGION_ORDER, &cpu->regions);
 }
 
 /* How many of the @nr blocks below @top, the youngest first, are in the first one's word. */
@@ -173,27 +175,39 @@ static noinline bool join_word(struct respool_magazines *m, struct respool_cpu *
 	word = number_of(m, magazine->page[top - 1], WORD_ORDER);
 	memcpy(&magazine->page[top - nr], &magazine->page[top], young * sizeof(u32));
 	magazine->nr -= nr;
-	join(m, cpu, order, word, WORD_ORDER, &cpu->words, m->words);
+	join(m, cpu, order, word, WORD_ORDER, &cpu->words);
 	join_region(m, cpu, word >> (REGION_ORDER - WORD_ORDER));
 	return true;
 }
 
 /* Whether it is worth a look: blocks that come in a row are next to others of their word. */
-static inline bool may_be_joined(const struct respool_magazines *m,
+static inline bool may_be_joined(const struct respool_magazines *m, const struct respool_cpu *cpu,
 				 const struct respool_magazine *magazine, unsigned int order)
 {
 	const u32 *top = magazine->page + magazine->nr;
 
-	return order <= SMALL_ORDER && m->words && magazine->nr >= BIT(WORD_ORDER - order) &&
+	return order <= SMALL_ORDER && cpu->words.high && magazine->nr >= BIT(WORD_ORDER - order) &&
 	       number_of(m, top[-2], WORD_ORDER) == number_of(m, top[-3], WORD_ORDER);
 }
 
-/* Make room in a full magazine. */
-static void spill(struct respool_magazines *m, struct respool_cpu *cpu,
-		  struct respool_magazine *magazine, unsigned int order)
+/*
+ * Make room in a magazine that is full or closed; returns whether there is some.
+ * One that is closed opens for the second block. The first goes back: it may
+ * be one that was taken alone, and then its neighbours are other CPUs'.
+ */
+static bool make_room(struct respool_magazines *m, struct respool_cpu *cpu,
+		      struct respool_magazine *magazine, unsigned int order)
 {
-	if (likely(!may_be_joined(m, magazine, order)) || !join_word(m, cpu, magazine, order))
+	if (unlikely(!magazine->high)) {
+		if (cpu->given & BIT(order))
+			magazine->high = m->high[order];
+		cpu->given |= BIT(order);
+	} else if (magazine->nr == magazine->high &&
+		   (likely(!may_be_joined(m, cpu, magazine, order)) ||
+		    !join_word(m, cpu, magazine, order))) {
 		drain(m, magazine, order, m->drain[order]);
+	}
+	return magazine->nr < magazine->high;
 }
 
 /*
@@ -242,9 +256,7 @@ bool respool_magazine_spill(struct respool_magazines *m, unsigned long page, uns
 	cpu = this_cpu_ptr(m->cpu);
 	if (respool_cpu_lock_try(&cpu->lock)) {
 		magazine = &cpu->magazine[order];
-		if (m->high[order] && magazine->nr == m->high[order])
-			spill(m, cpu, magazine, order);
-		done = magazine->nr < m->high[order] &&
+		done = make_room(m, cpu, magazine, order) &&
 		       respool_cpu_push(cpu, magazine, page, byte, state, order);
 		respool_cpu_unlock(&cpu->lock);
 	}
@@ -263,8 +275,10 @@ static void drain_magazine(struct respool_magazines *m, struct respool_magazine 
 
 static void drain_all(struct respool_magazines *m, struct respool_cpu *cpu, unsigned int order)
 {
-	cpu->wanted &= ~BIT(order);
 	drain_magazine(m, &cpu->magazine[order], order);
+	cpu->magazine[order].high = 0;
+	cpu->asked &= ~BIT(order);
+	cpu->given &= ~BIT(order);
 	if (order == WORD_ORDER)
 		drain_magazine(m, &cpu->words, order);
 	if (order == REGION_ORDER)
@@ -358,6 +372,12 @@ void respool_magazines_settle(struct respool_magazines *m)
 	}
 }
 
+static void shut(struct respool_magazine *magazine)
+{
+	magazine->nr = 0;
+	magazine->high = 0;
+}
+
 /* Close the magazines for good and forget what is in them. They are locked. */
 void respool_magazines_shut(struct respool_magazines *m)
 {
@@ -365,14 +385,12 @@ void respool_magazines_shut(struct respool_magazines *m)
 	unsigned int i, order;
 
 	memset(m->high, 0, sizeof(m->high));
-	m->words = 0;
-	m->regions = 0;
 	for_each_possible_cpu(i) {
 		cpu = per_cpu_ptr(m->cpu, i);
 		for (order = 0; order < RESPOOL_MAGAZINES; order++)
-			cpu->magazine[order].nr = 0;
-		cpu->words.nr = 0;
-		cpu->regions.nr = 0;
+			shut(&cpu->magazine[order]);
+		shut(&cpu->words);
+		shut(&cpu->regions);
 	}
 }
 
@@ -418,7 +436,8 @@ static unsigned int drain_of(unsigned int high)
 int respool_magazines_init(struct respool_magazines *m, struct respool_buddy *buddy,
 			   raw_spinlock_t *lock, bool on)
 {
-	unsigned int order;
+	struct respool_cpu *cpu;
+	unsigned int i, order;
 
 	m->cpu = alloc_percpu(struct respool_cpu);
 	if (!m->cpu)
@@ -431,8 +450,11 @@ int respool_magazines_init(struct respool_magazines *m, struct respool_buddy *bu
 		m->refill[order] = min_t(unsigned int, m->high[order], refill_of(order));
 		m->drain[order] = drain_of(m->high[order]);
 	}
-	m->words = on ? min(share_of(buddy, WORD_ORDER) / 64, 4 * REGION_WORDS) : 0;
-	m->regions = on ? min(share_of(buddy, REGION_ORDER) / 16, 16UL) : 0;
+	for_each_possible_cpu(i) {
+		cpu = per_cpu_ptr(m->cpu, i);
+		cpu->words.high = on ? min(share_of(buddy, WORD_ORDER) / 64, 4 * REGION_WORDS) : 0;
+		cpu->regions.high = on ? min(share_of(buddy, REGION_ORDER) / 16, 16UL) : 0;
+	}
 	return 0;
 }
 

@@ -18,7 +18,7 @@
 #include "buddy/cpulock.h"
 
 #define RESPOOL_MAGAZINES	11	/* orders 0..10 */
-#define RESPOOL_MAGAZINE_SIZE	191	/* blocks, at most; with the count, 768 bytes */
+#define RESPOOL_MAGAZINE_SIZE	191	/* blocks, at most */
 
 /*
  * What is given back under one hold of the pool's lock, at most. A refill brings
@@ -29,13 +29,16 @@
 
 struct respool_magazine {
 	u32 nr;					/* blocks in it */
+	u32 high;				/* most that it may have; 0: it is closed */
 	u32 page[RESPOOL_MAGAZINE_SIZE];	/* their first pages, oldest first */
 };
 
 /* One CPU's share of a pool. All of it is under @lock. */
 struct respool_cpu {
 	struct respool_cpu_lock lock;
-	unsigned long wanted;		/* bit k: found empty since it was drained */
+	/* Bit k: since it was drained, the magazine for order k was asked for a block, given one. */
+	u16 asked;
+	u16 given;
 	struct respool_magazine magazine[RESPOOL_MAGAZINES];
 	/* What smaller blocks were joined into: see join_word(). */
 	struct respool_magazine words;
@@ -51,9 +54,7 @@ struct respool_cpu {
 struct respool_magazines {
 	struct respool_cpu __percpu *cpu;	/* I */
 	u8 *state;				/* I: the core's state byte of page 0 */
-	u16 high[RESPOOL_MAGAZINES];		/* C: most blocks in a magazine; 0: closed */
-	u16 words;				/* C: most in a CPU's @words; 0: none are joined */
-	u16 regions;				/* C: the same of @regions */
+	u16 high[RESPOOL_MAGAZINES];		/* C: most blocks in an open one; 0: none opens */
 	u16 refill[RESPOOL_MAGAZINES];		/* I: blocks taken at a time */
 	u16 drain[RESPOOL_MAGAZINES];		/* I: blocks given back at a time */
 	struct respool_buddy *buddy;		/* I: the core behind */
@@ -173,7 +174,7 @@ static __always_inline bool respool_magazine_push(struct respool_magazines *m, u
 	cpu = this_cpu_ptr(m->cpu);
 	if (respool_cpu_lock_try(&cpu->lock)) {
 		magazine = respool_cpu_magazine(cpu, order);
-		if (likely(magazine->nr < m->high[order]) &&
+		if (likely(magazine->nr < magazine->high) &&
 		    likely(respool_cpu_push(cpu, magazine, page, byte, state, order))) {
 			respool_cpu_unlock(&cpu->lock);
 			preempt_enable();
