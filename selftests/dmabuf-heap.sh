@@ -9,8 +9,11 @@
 heap=/dev/dma_heap/main
 log=$(mktemp) || exit 1
 
-rmmod respool_heap 2>/dev/null
-[ -d /sys/module/respool ] || insmod ./respool.ko pools=main:64M || exit 1
+# With pools of our own, whichever there were.
+for module in respool_heap respool_test respool; do
+	[ ! -d /sys/module/$module ] || rmmod $module || exit 1
+done
+insmod ./respool.ko pools=main:64M || exit 1
 insmod ./respool_heap.ko || exit 1
 trap 'rmmod respool_heap; rm -f "$log"' EXIT
 
