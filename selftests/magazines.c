@@ -548,4 +548,38 @@ TEST_F(gigabytes, small_blocks_freed_in_a_row_become_regions_of_the_cpu)
 	}
 }
 
+/* What lies in one word shares a cache line of state bytes. */
+TEST_F(gigabytes, each_cpu_keeps_blocks_of_words_of_its_own)
+{
+	const unsigned int word = 64 * 4096;
+	__u64 at[MAX_CPUS];
+	unsigned int cpu, other, i;
+
+	for (cpu = 0; cpu < cpus_online(); cpu++) {
+		ASSERT_EQ(0, move_to(cpu));
+		for (i = 0; i < 3; i++) {
+			ASSERT_EQ(0, run(self->fd, OP(ALLOC_PAGES), &at[cpu]));
+			ASSERT_EQ(0, run(self->fd, OP(FREE), NULL));
+		}
+		for (other = 0; other < cpu; other++)
+			EXPECT_NE(at[other] / word, at[cpu] / word)
+				TH_LOG("cpus %u and %u", other, cpu);
+	}
+}
+
+/* One who takes a single block leaves the rest of the pool in one piece. */
+TEST_F(gigabytes, first_block_of_a_cpu_comes_alone_and_goes_back)
+{
+	unsigned int order;
+
+	ASSERT_EQ(0, move_to(0));
+	for (order = 0; order <= 10; order++) {
+		ASSERT_EQ(0, run(self->fd, OP(ALLOC_PAGES, .size = order), NULL));
+		EXPECT_EQ(0, pool_stats(self->fd).cached_pages);
+		ASSERT_EQ(0, run(self->fd, OP(FREE), NULL));
+		EXPECT_EQ(0, pool_stats(self->fd).cached_pages)
+			TH_LOG("order %u", order);
+	}
+}
+
 TEST_HARNESS_MAIN
