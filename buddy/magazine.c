@@ -422,7 +422,7 @@ static unsigned int high_of(const struct respool_buddy *buddy, unsigned int orde
 	unsigned long share = share_of(buddy, order);
 
 	if (order >= REGION_ORDER)
-		return min(share / 4, 32UL);
+		return min(share * 3 / 8, 32UL);
 	return min3(share / 64, max(order <= SMALL_ORDER ? 256UL >> order : 64UL >> order, 1UL),
 		    (unsigned long)RESPOOL_MAGAZINE_SIZE);
 }
