@@ -5,7 +5,8 @@
 #
 # usage: check.sh DIR STEPS SEED FUZZ_SECONDS STATES
 #   DIR holds the programs; CLANG, HOST_CFLAGS and MODEL_CFLAGS built them, or
-#   HEAP_CFLAGS those that are linked with HEAP, a slab in user space.
+#   HEAP_CFLAGS those that are linked with HEAP, a slab in user space, or
+#   CPUS_CFLAGS the magazines of the page layer.
 #
 # A *mutant* is a core with a deliberate bug. An oracle that does not notice
 # it is not worth its time, so that is a failure too.
@@ -19,7 +20,7 @@ seed=$3
 fuzz_seconds=$4
 states=$5
 cores="buddy freelist objects"
-policies="hot magazine"
+policies="hot magazine cpus"
 mutant_steps=100000
 mutant_states=1000
 tab=$(printf '\t')
@@ -46,7 +47,7 @@ steps_of()
 	buddy) echo $((steps / 2)) ;;
 	freelist) echo $((steps * 3 / 8)) ;;
 	objects) echo $((steps / 8)) ;;
-	hot) echo $((steps / 4)) ;;
+	hot | cpus) echo $((steps / 4)) ;;
 	esac
 }
 
@@ -76,6 +77,15 @@ hot()
 	status=$?
 	grep '^# ' "$log"
 	result $status "hot: blocks and objects keep their content, and all goes back"
+}
+
+cpus()
+{
+	log=$dir/cpus_oracle.log
+	timeout 1800 "$dir/cpus_oracle" --steps "$(steps_of cpus)" --seed "$seed" >"$log" 2>&1
+	status=$?
+	grep '^# ' "$log"
+	result $status "cpus: no page is given out twice or lost in the magazines between them"
 }
 
 sweep()
@@ -132,6 +142,7 @@ core_source()
 	freelist) echo ../../slab/freelist.c ;;
 	objects) echo ../../slab/objects.c ;;
 	hot | magazine) echo "../../slab/$1.c" ;;
+	cpus) echo ../../buddy/magazine.c ;;
 	esac
 }
 
@@ -171,6 +182,12 @@ link_mutant()
 		for object in $HEAP; do
 			[ "${object##*/}" = "$2.o" ] || objects="$objects $object"
 		done
+		;;
+	cpus)
+		flags=$CPUS_CFLAGS
+		objects=$(for object in cpus_oracle cpulock buddy harness; do
+			echo "$dir/cpus/$object.o"
+		done)
 		;;
 	*)
 		flags="$(flags_of "$1") -I$(dirname "$source")"
@@ -230,7 +247,7 @@ mutants_of_test()
 	done <"mutants/$1"
 }
 
-plan=$((8 + $(cat mutants/validate mutants/model | grep -c -v '^#')))
+plan=$((9 + $(cat mutants/validate mutants/model | grep -c -v '^#')))
 for core in $cores; do
 	plan=$((plan + 2 + $(grep -c -v '^#' "mutants/$core")))
 done
@@ -253,6 +270,7 @@ for core in $cores; do
 	mutants "$core"
 done
 hot
+cpus
 for policy in $policies; do
 	mutants "$policy"
 done
