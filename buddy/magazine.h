@@ -36,7 +36,7 @@ struct respool_magazine {
 /* One CPU's share of a pool. All of it is under @lock. */
 struct respool_cpu {
 	struct respool_cpu_lock lock;
-	/* Bit k: since it was drained, the magazine for order k was asked for a block, given one. */
+	/* Bit k: since it was drained, magazine k was asked for a block, or given one. */
 	u16 asked;
 	u16 given;
 	struct respool_magazine magazine[RESPOOL_MAGAZINES];

@@ -245,7 +245,7 @@ static void change_mood(struct episode *e)
 
 static void do_step(struct episode *e)
 {
-	unsigned int order = chance(e->c, 70) ? choose(e->c, 4) : choose(e->c, RESPOOL_MAGAZINES + 1);
+	unsigned int order = choose(e->c, chance(e->c, 70) ? 4 : RESPOOL_MAGAZINES + 1);
 	u32 kind = choose(e->c, 10000);
 
 	if (chance(e->c, 10))
