@@ -8,7 +8,7 @@ export TRACES_DIR
 
 kernels := $(shell scripts/kernel list)
 
-.PHONY: all modules modules_install clean help demo check check-long bench figures selftests host
+.PHONY: all modules modules_install clean help demo check check-long soak bench figures selftests host
 
 all: modules
 
@@ -28,12 +28,13 @@ help:
 	@echo 'make check            every test; TRACES_DIR=DIR replays the traces there too'
 	@echo 'make check-long       those that take longer, too: kernels that look for mistakes,'
 	@echo '                      real-time kernels'
+	@echo 'make soak             everything at once for an hour; SOAK=MINUTES for as many'
 	@echo 'make bench            compare with the allocators of the kernel; BENCH=quick'
 	@echo '                      for a first impression'
 	@echo 'make figures          draw the figures of README again'
 	@echo 'make clean            remove what was built'
 	@echo
-	@echo 'demo, check, check-long, bench and figures install the Debian packages they lack'
+	@echo 'demo, check, check-long, soak, bench and figures install the Debian packages they lack'
 	@echo '(root or sudo).'
 	@echo 'scripts/vm boots a guest by hand and needs these, which it makes itself:'
 	@echo 'make modules-KERNEL   the modules for one of: $(kernels)'
@@ -52,6 +53,11 @@ check:
 check-long:
 	scripts/install-deps check-long
 	scripts/check --long
+
+soak:
+	scripts/install-deps demo
+	$(MAKE) modules-6.12 selftests
+	scripts/soak $(or $(SOAK),60)
 
 bench:
 	scripts/install-deps bench
