@@ -164,6 +164,22 @@ static int fragmentation_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(fragmentation);
 
+/* failures and why */
+
+static int failures_show(struct seq_file *m, void *unused)
+{
+	respool_failures_show(m, m->private);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(failures);
+
+static int why_show(struct seq_file *m, void *unused)
+{
+	respool_why_show(m, m->private);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(why);
+
 /* owners */
 
 static int owners_show(struct seq_file *m, void *unused)
@@ -291,6 +307,8 @@ void respool_debugfs_add_pool(struct respool_pool *pool)
 	debugfs_create_file("orders", 0444, dir, pool, &orders_fops);
 	debugfs_create_file("map", 0444, dir, pool, &map_fops);
 	debugfs_create_file("fragmentation", 0444, dir, pool, &fragmentation_fops);
+	debugfs_create_file("failures", 0400, dir, pool, &failures_fops);
+	debugfs_create_file("why", 0444, dir, pool, &why_fops);
 	debugfs_create_file("owners", 0444, dir, pool, &owners_fops);
 	debugfs_create_file("validate", 0400, dir, pool, &validate_fops);
 	pool->debugfs_slabs = debugfs_create_dir("slabs", dir);

@@ -245,14 +245,15 @@ static unsigned long alloc_core(struct respool *handle, unsigned long nr_pages, 
 }
 
 /*
- * Count and tell of a request for @nr_pages that was not served; @fit has its
- * conditions, %NULL: those of respool_alloc_exact().
+ * Count and tell of a request that was not served, and look into it unless it was
+ * refused.
  */
-void respool_fail(struct respool *handle, unsigned long nr_pages, const struct respool_fit *fit,
-		  gfp_t gfp, unsigned long caller)
+void respool_fail(struct respool *handle, const struct respool_fit *fit, gfp_t gfp,
+		  unsigned long caller)
 {
-	unsigned int order = respool_order_of(nr_pages);
+	unsigned int order = respool_order_of(fit->nr_pages);
 	struct respool_pool *pool = handle->pool;
+	bool atomic = gfp & __GFP_HIGH;
 	unsigned long flags, free_pages;
 
 	raw_spin_lock_irqsave(&pool->lock, flags);
@@ -261,16 +262,22 @@ void respool_fail(struct respool *handle, unsigned long nr_pages, const struct r
 		pool->order_failures[order]++;
 	free_pages = pool->buddy.free_pages;
 	raw_spin_unlock_irqrestore(&pool->lock, flags);
-	if (!fit) {
-		order = min_t(unsigned int, order, RESPOOL_NR_ORDERS);
-		trace_respool_page_fail(pool->spec.name, handle->owner, nr_pages, 1UL << order, 0,
-					pool->backing.nr_pages - 1, free_pages,
-					gfp & __GFP_HIGH, caller);
-	} else {
-		trace_respool_page_fail(pool->spec.name, handle->owner, nr_pages,
-					1UL << fit->align_order, fit->first, fit->last,
-					free_pages, gfp & __GFP_HIGH, caller);
-	}
+	trace_respool_page_fail(pool->spec.name, handle->owner, fit->nr_pages,
+				1UL << fit->align_order, fit->first, fit->last, free_pages,
+				atomic, caller);
+	if (fit->nr_pages && order <= pool->buddy.max_order && fit->first <= fit->last)
+		respool_failures_note(handle, fit, atomic, caller);
+}
+
+/* The same for a request that may be served from anywhere. */
+void respool_fail_anywhere(struct respool *handle, unsigned long nr_pages, gfp_t gfp,
+			   unsigned long caller)
+{
+	const struct respool_fit fit = {
+		.nr_pages = nr_pages, .last = handle->pool->backing.nr_pages - 1,
+	};
+
+	respool_fail(handle, &fit, gfp, caller);
 }
 
 /*
@@ -382,7 +389,7 @@ static noinline void *alloc_slow(struct respool *handle, unsigned int order,
 		page = respool_try_alloc(handle, nr_pages, gfp);
 	if (page != RESPOOL_NO_PAGE)
 		return hand_out(handle, page, nr_pages, gfp, caller);
-	respool_fail(handle, nr_pages, NULL, gfp, caller);
+	respool_fail_anywhere(handle, nr_pages, gfp, caller);
 	return NULL;
 }
 
@@ -646,6 +653,7 @@ struct respool_pool *respool_pool_create(const struct respool_spec *spec)
 		return ERR_PTR(-ENOMEM);
 	pool->spec = *spec;
 	raw_spin_lock_init(&pool->lock);
+	respool_failures_init(&pool->failed);
 	init_waitqueue_head(&pool->wait);
 	init_irq_work(&pool->wake, wake_waiters);
 	error = respool_backing_take(&pool->backing, &pool->spec);

@@ -115,7 +115,7 @@ void *respool_alloc_request(struct respool *pool, const struct respool_request *
 {
 	struct respool_pool *shared = pool->pool;
 	unsigned long page = RESPOOL_NO_PAGE;
-	struct respool_fit fit = {};
+	struct respool_fit fit = { .nr_pages = request->nr_pages };
 	int error = fit_of(shared, request, &fit);
 
 	if (!error && (!fit.nr_pages || fit.nr_pages > fit.last - fit.first + 1))
@@ -126,6 +126,9 @@ void *respool_alloc_request(struct respool *pool, const struct respool_request *
 			       "request of %lu pages aligned to %zu in %pa-%pa from %pS",
 			       request->nr_pages, request->align, &request->first, &request->last,
 			       (void *)_RET_IP_);
+		/* Nowhere. */
+		fit.first = 1;
+		fit.last = 0;
 	} else {
 		page = alloc_fit(pool, &fit, gfp);
 		if (page == RESPOOL_NO_PAGE) {
@@ -135,7 +138,7 @@ void *respool_alloc_request(struct respool *pool, const struct respool_request *
 	}
 	if (page != RESPOOL_NO_PAGE)
 		return respool_hand_out(pool, page, request->nr_pages, gfp, _RET_IP_);
-	respool_fail(pool, request->nr_pages, &fit, gfp, _RET_IP_);
+	respool_fail(pool, &fit, gfp, _RET_IP_);
 	return NULL;
 }
 EXPORT_SYMBOL_GPL(respool_alloc_request);
@@ -284,7 +287,7 @@ void *respool_alloc_wait(struct respool *pool, unsigned long nr_pages, gfp_t gfp
 	atomic_dec(&shared->waiters);
 	if (page != RESPOOL_NO_PAGE)
 		return respool_hand_out(pool, page, nr_pages, gfp, _RET_IP_);
-	respool_fail(pool, nr_pages, NULL, gfp, _RET_IP_);
+	respool_fail_anywhere(pool, nr_pages, gfp, _RET_IP_);
 	return NULL;
 }
 EXPORT_SYMBOL_GPL(respool_alloc_wait);
@@ -366,7 +369,7 @@ int respool_alloc_list(struct respool *pool, unsigned long nr_pages,
 	if (!nr_pages || !max)
 		return -EINVAL;
 	if (nr_pages > respool_nr_pages(pool)) {
-		respool_fail(pool, nr_pages, NULL, gfp, _RET_IP_);
+		respool_fail_anywhere(pool, nr_pages, gfp, _RET_IP_);
 		return -ENOMEM;
 	}
 	while (nr < max) {
@@ -381,7 +384,7 @@ int respool_alloc_list(struct respool *pool, unsigned long nr_pages,
 			return nr;
 	}
 	respool_free_list(pool, extents, nr);
-	respool_fail(pool, nr_pages, NULL, gfp, _RET_IP_);
+	respool_fail_anywhere(pool, nr_pages, gfp, _RET_IP_);
 	return error;
 }
 EXPORT_SYMBOL_GPL(respool_alloc_list);

@@ -51,6 +51,12 @@ static bool make_instance(void)
 {
 	if (access(TRACEFS "instances", F_OK) && mount("tracefs", TRACEFS, "tracefs", 0, NULL))
 		return false;
+	/*
+	 * Names of tasks would be noted by the scheduler, whose code would have to be
+	 * patched for that while it runs: see scripts/vm of what QEMU makes of it.
+	 */
+	if (!write_file(TRACEFS "options/record-cmd", "0"))
+		return false;
 	if (mkdir(INSTANCE, 0700) && errno != EEXIST)
 		return false;
 	return write_file(INSTANCE "buffer_size_kb", "4096") &&
@@ -213,6 +219,7 @@ FIXTURE_TEARDOWN(traced)
 {
 	write_file(INSTANCE "events/enable", "0");
 	rmdir(INSTANCE);
+	write_file(TRACEFS "options/record-cmd", "1");
 	close(self->fd);
 	EXPECT_EMPTY_AGAIN(self->watch, &self->before);
 	close(self->watch);
@@ -320,7 +327,7 @@ TEST_F(traced, failures_are_traced_with_what_was_asked_for)
 	ASSERT_TRUE(stop());
 	ASSERT_EQ(3, nr_events);
 	EXPECT_EQ(1LL << stats.max_order, number(event, "nr_pages"));
-	EXPECT_EQ(1LL << stats.max_order, number(event, "align"));
+	EXPECT_EQ(1, number(event, "align"));
 	EXPECT_EQ(0, number(event, "first"));
 	EXPECT_EQ(stats.pages - 1, number(event, "last"));
 	EXPECT_EQ(stats.free_pages, number(event, "free_pages"));

@@ -96,8 +96,8 @@ TRACE_EVENT(respool_page_resize,
 
 /*
  * An allocation was not served: of @nr_pages at a multiple of @align pages in
- * physical addresses, in the range of pages from @first to @last. Refused ones are
- * among them.
+ * physical addresses, 1 if no more than their own size was asked for, in the range
+ * of pages from @first to @last. Refused ones are among them, some with no range.
  */
 TRACE_EVENT(respool_page_fail,
 
