@@ -1097,8 +1097,12 @@ void respool_buddy_find(const struct respool_buddy *b, unsigned long page,
 
 static void set_bits(u64 *map, unsigned int first, unsigned int nr)
 {
-	for (; nr; first++, nr--)
-		map[first >> 6] |= BIT_ULL(first & 63);
+	unsigned int n;
+
+	for (; nr; first += n, nr -= n) {
+		n = min(nr, 64 - first % 64);
+		map[first / 64] |= ~0ULL >> (64 - n) << first % 64;
+	}
 }
 
 /* Whether the region that begins at @place is wholly free. */

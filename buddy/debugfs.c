@@ -5,11 +5,14 @@
  * anything else, so its errors are not looked at.
  */
 #include <linux/debugfs.h>
+#include <linux/math64.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 
 #include "buddy/debugfs.h"
+#include "buddy/fragmentation.h"
 #include "buddy/pool.h"
 
 static struct dentry *root;
@@ -78,6 +81,105 @@ static int orders_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(orders);
 
+/* fragmentation */
+
+static int show_indexes(struct seq_file *m)
+{
+	struct respool_stats *stats = kmalloc(sizeof(*stats), GFP_KERNEL);
+	u64 blocks[RESPOOL_NR_ORDERS];
+	struct respool_free sum;
+	unsigned int order;
+
+	if (!stats)
+		return -ENOMEM;
+	respool_pool_stats(m->private, stats);
+	for (order = 0; order < RESPOOL_NR_ORDERS; order++)
+		blocks[order] = stats->order[order].free_blocks;
+	seq_puts(m, "order suitable_blocks extfrag_permille unusable_permille\n");
+	for (order = 0; order <= stats->max_order; order++) {
+		respool_free_sum(blocks, order, &sum);
+		seq_printf(m, "%u %llu %d %d\n", order, sum.suitable,
+			   respool_extfrag_index(&sum, order),
+			   respool_unusable_index(&sum, order));
+	}
+	kfree(stats);
+	return 0;
+}
+
+/* Regions are counted by eighths that are held: none, up to one, ..., all. */
+#define NR_FULLNESS	10
+#define EIGHTH		(RESPOOL_REGION_PAGES / 8)
+
+static unsigned int weight(const u64 *map)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < RESPOOL_REGION_PAGES / 64; i++)
+		n += hweight64(map[i]);
+	return n;
+}
+
+static unsigned int fullness(struct respool_pool *pool, unsigned long region)
+{
+	u64 pages[RESPOOL_REGION_PAGES / 64], free[RESPOOL_REGION_PAGES / 64];
+	unsigned int all, held;
+
+	respool_pool_map(pool, region, pages, free);
+	all = weight(pages);
+	held = all - weight(free);
+	if (!held)
+		return 0;
+	if (held == all)
+		return NR_FULLNESS - 1;
+	return 1 + held * 8 / all;
+}
+
+static void show_regions(struct seq_file *m)
+{
+	struct respool_pool *pool = m->private;
+	unsigned long regions[NR_FULLNESS] = {}, region;
+	unsigned int i;
+
+	for (region = 0; region < pool->buddy.nr_regions; region++) {
+		regions[fullness(pool, region)]++;
+		cond_resched();
+	}
+	seq_puts(m, "min_held_pages max_held_pages regions\n");
+	seq_printf(m, "0 0 %lu\n", regions[0]);
+	for (i = 1; i <= 8; i++)
+		seq_printf(m, "%lu %lu %lu\n", max((i - 1) * EIGHTH, 1UL), i * EIGHTH - 1,
+			   regions[i]);
+	seq_printf(m, "%lu %lu %lu\n", RESPOOL_REGION_PAGES, RESPOOL_REGION_PAGES, regions[i]);
+}
+
+static int fragmentation_show(struct seq_file *m, void *unused)
+{
+	int error = show_indexes(m);
+
+	if (error)
+		return error;
+	seq_putc(m, '\n');
+	show_regions(m);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(fragmentation);
+
+/* failures and why */
+
+static int failures_show(struct seq_file *m, void *unused)
+{
+	respool_failures_show(m, m->private);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(failures);
+
+static int why_show(struct seq_file *m, void *unused)
+{
+	respool_why_show(m, m->private);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(why);
+
 /* owners */
 
 static int owners_show(struct seq_file *m, void *unused)
@@ -141,8 +243,8 @@ static int map_show(struct seq_file *m, void *v)
 {
 	u64 pages[RESPOOL_REGION_PAGES / 64], free[RESPOOL_REGION_PAGES / 64];
 	struct respool_pool *pool = m->private;
-	unsigned int i, nr_free = 0;
 	unsigned long region;
+	unsigned int i;
 	loff_t row = *(loff_t *)v;
 
 	if (!row) {
@@ -151,10 +253,8 @@ static int map_show(struct seq_file *m, void *v)
 	}
 	region = row - 1;
 	respool_pool_map(pool, region, pages, free);
-	for (i = 0; i < ARRAY_SIZE(free); i++)
-		nr_free += hweight64(free[i]);
 	seq_printf(m, "%9lu %3u ", region ? (region << RESPOOL_REGION_ORDER) - pool->buddy.lead : 0,
-		   nr_free);
+		   weight(free));
 	for (i = 0; i < RESPOOL_REGION_PAGES / 8; i++)
 		seq_putc(m, map_cell(pages[i / 8] >> i % 8 * 8, free[i / 8] >> i % 8 * 8));
 	seq_putc(m, '\n');
@@ -206,6 +306,9 @@ void respool_debugfs_add_pool(struct respool_pool *pool)
 	debugfs_create_file("stats", 0444, dir, pool, &stats_fops);
 	debugfs_create_file("orders", 0444, dir, pool, &orders_fops);
 	debugfs_create_file("map", 0444, dir, pool, &map_fops);
+	debugfs_create_file("fragmentation", 0444, dir, pool, &fragmentation_fops);
+	debugfs_create_file("failures", 0400, dir, pool, &failures_fops);
+	debugfs_create_file("why", 0444, dir, pool, &why_fops);
 	debugfs_create_file("owners", 0444, dir, pool, &owners_fops);
 	debugfs_create_file("validate", 0400, dir, pool, &validate_fops);
 	pool->debugfs_slabs = debugfs_create_dir("slabs", dir);

@@ -8,7 +8,10 @@
 #include <linux/sched.h>
 #include <linux/string.h>
 
+#include <trace/events/respool.h>
+
 #include "buddy/magazine.h"
+#include "buddy/shape.h"
 
 /*
  * Small blocks that come and go together need not go to the core and back. All
@@ -53,6 +56,30 @@ static noinline bool cut_words(struct respool_magazines *m, struct respool_cpu *
 	return magazine->nr;
 }
 
+static __always_inline void take_batch(struct respool_magazines *m,
+				       struct respool_magazine *magazine, unsigned int order,
+				       const bool watched)
+{
+	unsigned long flags;
+	int whole = -1;
+
+	raw_spin_lock_irqsave(m->lock, flags);
+	if (watched)
+		respool_shape_note(m);
+	magazine->nr = respool_buddy_alloc_batch(m->buddy, order, m->refill[order],
+						 magazine->page);
+	if (watched)
+		whole = respool_shape_cut(m);
+	raw_spin_unlock_irqrestore(m->lock, flags);
+	respool_shape_trace_cut(m, magazine->page[0], order, whole);
+}
+
+static noinline void take_batch_watched(struct respool_magazines *m,
+					struct respool_magazine *magazine, unsigned int order)
+{
+	take_batch(m, magazine, order, true);
+}
+
 /*
  * Fill an empty magazine with whole words or with a batch from the core. Not for
  * the first block ever, nor for the first since it was drained: one who takes a
@@ -62,8 +89,6 @@ static noinline bool cut_words(struct respool_magazines *m, struct respool_cpu *
 static void fill_empty(struct respool_magazines *m, struct respool_cpu *cpu,
 		       struct respool_magazine *magazine, unsigned int order)
 {
-	unsigned long flags;
-
 	if (magazine->nr)
 		return;
 	if (!(cpu->asked & BIT(order))) {
@@ -76,26 +101,54 @@ static void fill_empty(struct respool_magazines *m, struct respool_cpu *cpu,
 	if (unlikely(cpu->words.nr | cpu->regions.nr) &&
 	    cut_words(m, cpu, magazine, order, m->refill[order]))
 		return;
+	if (trace_respool_page_split_enabled())
+		take_batch_watched(m, magazine, order);
+	else
+		take_batch(m, magazine, order, false);
+	trace_respool_refill(m->name, cpu->id, order, magazine->nr);
+}
+
+static __always_inline unsigned int give_batch(struct respool_magazines *m,
+					       const struct respool_magazine *magazine,
+					       unsigned int order, unsigned int nr,
+					       const bool watched)
+{
+	unsigned long flags;
+	int whole = -1;
+
 	raw_spin_lock_irqsave(m->lock, flags);
-	magazine->nr = respool_buddy_alloc_batch(m->buddy, order, m->refill[order],
-						 magazine->page);
+	if (watched)
+		respool_shape_note(m);
+	nr = respool_buddy_free_batch(m->buddy, order, nr, magazine->page);
+	if (watched)
+		whole = respool_shape_merged(m);
 	raw_spin_unlock_irqrestore(m->lock, flags);
+	respool_shape_trace_merged(m, magazine->page[0], order, whole);
+	return nr;
+}
+
+static noinline unsigned int give_batch_watched(struct respool_magazines *m,
+						const struct respool_magazine *magazine,
+						unsigned int order, unsigned int nr)
+{
+	return give_batch(m, magazine, order, nr, true);
 }
 
 /*
  * Move up to @nr of the oldest blocks of a magazine into the core. Its youngest take
  * their place: no block stays for long without being used or given back.
  */
-static __always_inline void drain(struct respool_magazines *m,
+static __always_inline void drain(struct respool_magazines *m, const struct respool_cpu *cpu,
 				  struct respool_magazine *magazine,
 				  unsigned int order, unsigned int nr)
 {
 	unsigned int left;
-	unsigned long flags;
 
-	raw_spin_lock_irqsave(m->lock, flags);
-	nr = respool_buddy_free_batch(m->buddy, order, nr, magazine->page);
-	raw_spin_unlock_irqrestore(m->lock, flags);
+	if (trace_respool_page_merge_enabled())
+		nr = give_batch_watched(m, magazine, order, nr);
+	else
+		nr = give_batch(m, magazine, order, nr, false);
+	trace_respool_drain(m->name, cpu->id, order, nr);
 	left = magazine->nr - nr;
 	memcpy(magazine->page, magazine->page + max(left, nr), min(left, nr) * sizeof(u32));
 	magazine->nr = left;
@@ -118,7 +171,7 @@ static void join(struct respool_magazines *m, struct respool_cpu *cpu, unsigned 
 	unsigned long page = (number << whole) - m->buddy->lead;
 
 	if (to->nr == to->high)
-		drain(m, to, whole, min_t(unsigned int, to->high, JOIN_DRAIN));
+		drain(m, cpu, to, whole, min_t(unsigned int, to->high, JOIN_DRAIN));
 	memset(m->state + page, RESPOOL_STATE_NONE, BIT(whole));
 	m->state[page] = RESPOOL_STATE_CACHED | whole;
 	to->page[to->nr++] = page;
@@ -205,7 +258,7 @@ static bool make_room(struct respool_magazines *m, struct respool_cpu *cpu,
 	} else if (magazine->nr == magazine->high &&
 		   (likely(!may_be_joined(m, cpu, magazine, order)) ||
 		    !join_word(m, cpu, magazine, order))) {
-		drain(m, magazine, order, m->drain[order]);
+		drain(m, cpu, magazine, order, m->drain[order]);
 	}
 	return magazine->nr < magazine->high;
 }
@@ -266,23 +319,23 @@ bool respool_magazine_spill(struct respool_magazines *m, unsigned long page, uns
 
 /* Draining and counting */
 
-static void drain_magazine(struct respool_magazines *m, struct respool_magazine *magazine,
-			   unsigned int order)
+static void drain_magazine(struct respool_magazines *m, const struct respool_cpu *cpu,
+			   struct respool_magazine *magazine, unsigned int order)
 {
 	while (magazine->nr)
-		drain(m, magazine, order, min_t(u32, magazine->nr, RESPOOL_MAGAZINE_DRAIN));
+		drain(m, cpu, magazine, order, min_t(u32, magazine->nr, RESPOOL_MAGAZINE_DRAIN));
 }
 
 static void drain_all(struct respool_magazines *m, struct respool_cpu *cpu, unsigned int order)
 {
-	drain_magazine(m, &cpu->magazine[order], order);
+	drain_magazine(m, cpu, &cpu->magazine[order], order);
 	cpu->magazine[order].high = 0;
 	cpu->asked &= ~BIT(order);
 	cpu->given &= ~BIT(order);
 	if (order == WORD_ORDER)
-		drain_magazine(m, &cpu->words, order);
+		drain_magazine(m, cpu, &cpu->words, order);
 	if (order == REGION_ORDER)
-		drain_magazine(m, &cpu->regions, order);
+		drain_magazine(m, cpu, &cpu->regions, order);
 }
 
 /*
@@ -452,6 +505,7 @@ int respool_magazines_init(struct respool_magazines *m, struct respool_buddy *bu
 	}
 	for_each_possible_cpu(i) {
 		cpu = per_cpu_ptr(m->cpu, i);
+		cpu->id = i;
 		cpu->words.high = on ? min(share_of(buddy, WORD_ORDER) / 64, 4 * REGION_WORDS) : 0;
 		cpu->regions.high = on ? min(share_of(buddy, REGION_ORDER) / 16, 16UL) : 0;
 	}

@@ -36,6 +36,7 @@ struct respool_magazine {
 /* One CPU's share of a pool. All of it is under @lock. */
 struct respool_cpu {
 	struct respool_cpu_lock lock;
+	unsigned int id;		/* constant: which CPU's */
 	/* Bit k: since it was drained, magazine k was asked for a block, or given one. */
 	u16 asked;
 	u16 given;
@@ -59,6 +60,8 @@ struct respool_magazines {
 	u16 drain[RESPOOL_MAGAZINES];		/* I: blocks given back at a time */
 	struct respool_buddy *buddy;		/* I: the core behind */
 	raw_spinlock_t *lock;			/* I: the pool's, which guards it */
+	const char *name;			/* I: the pool's, for traces */
+	unsigned long was_free[RESPOOL_BUDDY_ORDERS];	/* @lock: see shape.h */
 };
 
 int respool_magazines_init(struct respool_magazines *m, struct respool_buddy *buddy,

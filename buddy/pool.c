@@ -14,7 +14,10 @@
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
+#include <trace/events/respool.h>
+
 #include "buddy/pool.h"
+#include "buddy/shape.h"
 
 /* Addresses */
 
@@ -117,6 +120,19 @@ const char *respool_name(const struct respool *pool)
 EXPORT_SYMBOL_GPL(respool_name);
 
 /**
+ * respool_owner() - Name of an account.
+ * @pool: handle
+ *
+ * Context: Any.
+ * Return: the name given to respool_get_as(), as debugfs shows it.
+ */
+const char *respool_owner(const struct respool *pool)
+{
+	return pool->owner;
+}
+EXPORT_SYMBOL_GPL(respool_owner);
+
+/**
  * respool_nr_pages() - Size of a pool in pages.
  * @pool: handle
  *
@@ -193,32 +209,75 @@ static bool refuse_request(struct respool_pool *pool, unsigned int order, unsign
 	return true;
 }
 
-/* From the core, when no magazine could serve. */
-static unsigned long alloc_core(struct respool *handle, unsigned long nr_pages, gfp_t gfp)
+static __always_inline unsigned long do_alloc_core(struct respool *handle, unsigned long nr_pages,
+						   gfp_t gfp, const bool watched)
 {
 	struct respool_pool *pool = handle->pool;
 	unsigned long flags, page = RESPOOL_NO_PAGE;
+	int whole = -1;
 
 	raw_spin_lock_irqsave(&pool->lock, flags);
+	if (watched)
+		respool_shape_note(&pool->magazines);
 	if (respool_may_take(pool, nr_pages, gfp))
 		page = respool_buddy_alloc_exact(&pool->buddy, nr_pages, handle->tag);
 	if (page != RESPOOL_NO_PAGE)
 		respool_charge(handle, nr_pages);
+	if (watched)
+		whole = respool_shape_cut(&pool->magazines);
 	raw_spin_unlock_irqrestore(&pool->lock, flags);
+	respool_shape_trace_cut(&pool->magazines, page, respool_order_of(nr_pages), whole);
 	return page;
 }
 
-/* Count a request for @nr_pages that was not served. */
-void respool_count_failed(struct respool_pool *pool, unsigned long nr_pages)
+static noinline unsigned long alloc_core_watched(struct respool *handle, unsigned long nr_pages,
+						 gfp_t gfp)
 {
-	unsigned int order = respool_order_of(nr_pages);
-	unsigned long flags;
+	return do_alloc_core(handle, nr_pages, gfp, true);
+}
+
+/* From the core, when no magazine could serve. */
+static unsigned long alloc_core(struct respool *handle, unsigned long nr_pages, gfp_t gfp)
+{
+	if (trace_respool_page_split_enabled())
+		return alloc_core_watched(handle, nr_pages, gfp);
+	return do_alloc_core(handle, nr_pages, gfp, false);
+}
+
+/*
+ * Count and tell of a request that was not served, and look into it unless it was
+ * refused.
+ */
+void respool_fail(struct respool *handle, const struct respool_fit *fit, gfp_t gfp,
+		  unsigned long caller)
+{
+	unsigned int order = respool_order_of(fit->nr_pages);
+	struct respool_pool *pool = handle->pool;
+	bool atomic = gfp & __GFP_HIGH;
+	unsigned long flags, free_pages;
 
 	raw_spin_lock_irqsave(&pool->lock, flags);
 	pool->failures++;
 	if (order < RESPOOL_NR_ORDERS)
 		pool->order_failures[order]++;
+	free_pages = pool->buddy.free_pages;
 	raw_spin_unlock_irqrestore(&pool->lock, flags);
+	trace_respool_page_fail(pool->spec.name, handle->owner, fit->nr_pages,
+				1UL << fit->align_order, fit->first, fit->last, free_pages,
+				atomic, caller);
+	if (fit->nr_pages && order <= pool->buddy.max_order && fit->first <= fit->last)
+		respool_failures_note(handle, fit, atomic, caller);
+}
+
+/* The same for a request that may be served from anywhere. */
+void respool_fail_anywhere(struct respool *handle, unsigned long nr_pages, gfp_t gfp,
+			   unsigned long caller)
+{
+	const struct respool_fit fit = {
+		.nr_pages = nr_pages, .last = handle->pool->backing.nr_pages - 1,
+	};
+
+	respool_fail(handle, &fit, gfp, caller);
 }
 
 /*
@@ -300,17 +359,37 @@ static __always_inline void *finish_alloc(struct respool_pool *pool, unsigned lo
 	return respool_page_addr(pool, page);
 }
 
+static noinline void trace_alloc(struct respool *handle, unsigned long page,
+				 unsigned long nr_pages, unsigned long caller)
+{
+	trace_respool_page_alloc(handle->pool->spec.name, handle->owner, page, nr_pages, caller);
+}
+
+static __always_inline void *hand_out(struct respool *handle, unsigned long page,
+				      unsigned long nr_pages, gfp_t gfp, unsigned long caller)
+{
+	if (trace_respool_page_alloc_enabled())
+		trace_alloc(handle, page, nr_pages, caller);
+	return finish_alloc(handle->pool, page, nr_pages, gfp);
+}
+
+/* What is left to be done with a block that @handle was given. */
+void *respool_hand_out(struct respool *handle, unsigned long page, unsigned long nr_pages,
+		       gfp_t gfp, unsigned long caller)
+{
+	return hand_out(handle, page, nr_pages, gfp, caller);
+}
+
 static noinline void *alloc_slow(struct respool *handle, unsigned int order,
 				 unsigned long nr_pages, gfp_t gfp, unsigned long caller)
 {
-	struct respool_pool *pool = handle->pool;
 	unsigned long page = RESPOOL_NO_PAGE;
 
-	if (!refuse_request(pool, order, nr_pages, caller))
+	if (!refuse_request(handle->pool, order, nr_pages, caller))
 		page = respool_try_alloc(handle, nr_pages, gfp);
 	if (page != RESPOOL_NO_PAGE)
-		return finish_alloc(pool, page, nr_pages, gfp);
-	respool_count_failed(pool, nr_pages);
+		return hand_out(handle, page, nr_pages, gfp, caller);
+	respool_fail_anywhere(handle, nr_pages, gfp, caller);
 	return NULL;
 }
 
@@ -342,10 +421,14 @@ static noinline void *alloc_slow(struct respool *handle, unsigned int order,
 void *respool_alloc_pages(struct respool *pool, unsigned int order, gfp_t gfp)
 {
 	struct respool_pool *shared = pool->pool;
-	unsigned long page = respool_magazine_pop(&shared->magazines, order, pool->tag);
+	unsigned long page;
 
-	if (likely(page != RESPOOL_NO_PAGE))
-		return finish_alloc(shared, page, 1UL << order, gfp);
+	/* What is traced goes the slow way. */
+	if (!trace_respool_page_alloc_enabled()) {
+		page = respool_magazine_pop(&shared->magazines, order, pool->tag);
+		if (likely(page != RESPOOL_NO_PAGE))
+			return finish_alloc(shared, page, 1UL << order, gfp);
+	}
 	return alloc_slow(pool, order, order < RESPOOL_NR_ORDERS ? 1UL << order : ULONG_MAX, gfp,
 			  _RET_IP_);
 }
@@ -371,7 +454,7 @@ void *respool_alloc_exact(struct respool *pool, unsigned long nr_pages, gfp_t gf
 	unsigned int order = respool_order_of(nr_pages);
 	unsigned long page = RESPOOL_NO_PAGE;
 
-	if (is_power_of_2(nr_pages))
+	if (!trace_respool_page_alloc_enabled() && is_power_of_2(nr_pages))
 		page = respool_magazine_pop(&pool->pool->magazines, order, pool->tag);
 	if (page != RESPOOL_NO_PAGE)
 		return finish_alloc(pool->pool, page, nr_pages, gfp);
@@ -381,13 +464,16 @@ EXPORT_SYMBOL_GPL(respool_alloc_exact);
 
 /* Free */
 
-static int free_core(struct respool_pool *pool, unsigned long page, unsigned int order)
+static __always_inline int do_free_core(struct respool_pool *pool, unsigned long page,
+					unsigned int order, const bool watched)
 {
 	struct respool_block block;
 	unsigned long flags;
-	int error = -EUCLEAN;
+	int error = -EUCLEAN, whole = -1;
 
 	raw_spin_lock_irqsave(&pool->lock, flags);
+	if (watched)
+		respool_shape_note(&pool->magazines);
 	if (!*pool->broken)
 		error = respool_buddy_free(&pool->buddy, page, order, &block);
 	if (!error) {
@@ -395,8 +481,44 @@ static int free_core(struct respool_pool *pool, unsigned long page, unsigned int
 		pool->tally[block.tag].pages -= block.nr_pages;
 		pool->frees++;
 	}
+	if (watched && !error)
+		whole = respool_shape_merged(&pool->magazines);
 	raw_spin_unlock_irqrestore(&pool->lock, flags);
+	if (watched && !error)
+		respool_shape_trace_merged(&pool->magazines, page, block.order, whole);
 	return error;
+}
+
+static noinline int free_core_watched(struct respool_pool *pool, unsigned long page,
+				      unsigned int order)
+{
+	return do_free_core(pool, page, order, true);
+}
+
+static int free_core(struct respool_pool *pool, unsigned long page, unsigned int order)
+{
+	if (trace_respool_page_merge_enabled())
+		return free_core_watched(pool, page, order);
+	return do_free_core(pool, page, order, false);
+}
+
+/* Trace a free that will be accepted: before it, as then the block may be anybody's. */
+static void trace_free(struct respool_pool *pool, unsigned long page, unsigned int order,
+		       unsigned long caller)
+{
+	char owner[RESPOOL_OWNER_LEN] = "";
+	struct respool_block block;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&pool->lock, flags);
+	respool_buddy_find(&pool->buddy, page, &block);
+	if (block.kind == RESPOOL_PAGE_ALLOCATED && block.page == page && !*pool->broken &&
+	    (order == RESPOOL_ANY_ORDER ||
+	     (order == block.order && respool_state_is_whole(pool->buddy.state[page]))))
+		respool_owner_name(pool, block.tag, owner);
+	raw_spin_unlock_irqrestore(&pool->lock, flags);
+	if (*owner)
+		trace_respool_page_free(pool->spec.name, owner, page, block.nr_pages, caller);
 }
 
 /* Where the magazine as it is could not take the block, and for every mistake. */
@@ -414,6 +536,8 @@ static noinline int free_slow(struct respool_pool *pool, void *addr, unsigned in
 		error = -EINVAL;
 	} else {
 		error = 0;
+		if (trace_respool_page_free_enabled())
+			trace_free(pool, page, order, caller);
 		if (!respool_magazine_spill(&pool->magazines, page, order))
 			error = free_core(pool, page, order);
 	}
@@ -438,7 +562,7 @@ static __always_inline int free_block(struct respool_pool *pool, void *addr, uns
 	unsigned long page = ror64(addr - pool->backing.vaddr, PAGE_SHIFT);
 
 	/* One comparison for all: in front of the pool or inside a page, it is huge. */
-	if (likely(page < pool->backing.nr_pages) &&
+	if (!trace_respool_page_free_enabled() && likely(page < pool->backing.nr_pages) &&
 	    likely(respool_magazine_push(&pool->magazines, page, order, any))) {
 		respool_wake(pool);
 		return 0;
@@ -529,6 +653,7 @@ struct respool_pool *respool_pool_create(const struct respool_spec *spec)
 		return ERR_PTR(-ENOMEM);
 	pool->spec = *spec;
 	raw_spin_lock_init(&pool->lock);
+	respool_failures_init(&pool->failed);
 	init_waitqueue_head(&pool->wait);
 	init_irq_work(&pool->wake, wake_waiters);
 	error = respool_backing_take(&pool->backing, &pool->spec);
@@ -549,6 +674,7 @@ struct respool_pool *respool_pool_create(const struct respool_spec *spec)
 	pool->clear = kvcalloc(BITS_TO_LONGS(spec->nr_pages), sizeof(long), GFP_KERNEL);
 	if (!pool->clear)
 		goto err_destroy;
+	pool->magazines.name = pool->spec.name;
 	error = respool_magazines_init(&pool->magazines, &pool->buddy, &pool->lock,
 				       !spec->no_magazines);
 	if (error)

@@ -14,6 +14,7 @@
 
 #include "buddy/backing.h"
 #include "buddy/buddy.h"
+#include "buddy/failures.h"
 #include "buddy/magazine.h"
 #include "buddy/stats.h"
 
@@ -78,6 +79,7 @@ struct respool_pool {
 
 	struct respool *account[RESPOOL_BUDDY_TAGS];	/* A: by owner tag */
 	struct respool_refusals refusals;	/* atomic */
+	struct respool_failures failed;		/* its own lock */
 
 	/*
 	 * Free pages that are known to be zero, a bit each. A bit is set by who
@@ -152,11 +154,25 @@ static inline void respool_wake(struct respool_pool *pool)
 		irq_work_queue(&pool->wake);
 }
 
+/* The name of the account with owner tag @tag. Under pool->lock. */
+static inline void respool_owner_name(const struct respool_pool *pool, unsigned int tag,
+				      char name[RESPOOL_OWNER_LEN])
+{
+	const struct respool *handle = pool->account[tag];
+
+	strscpy(name, handle ? handle->owner : "?", RESPOOL_OWNER_LEN);
+}
+
 unsigned long respool_try_alloc(struct respool *handle, unsigned long nr_pages, gfp_t gfp);
 void *respool_prepare(struct respool_pool *pool, unsigned long page, unsigned long nr_pages,
 		      gfp_t gfp);
 void respool_forget_clear(struct respool_pool *pool, unsigned long page, unsigned long nr_pages);
-void respool_count_failed(struct respool_pool *pool, unsigned long nr_pages);
+void *respool_hand_out(struct respool *handle, unsigned long page, unsigned long nr_pages,
+		       gfp_t gfp, unsigned long caller);
+void respool_fail(struct respool *handle, const struct respool_fit *fit, gfp_t gfp,
+		  unsigned long caller);
+void respool_fail_anywhere(struct respool *handle, unsigned long nr_pages, gfp_t gfp,
+			   unsigned long caller);
 
 struct respool_pool *respool_pool_create(const struct respool_spec *spec);
 void respool_pool_destroy(struct respool_pool *pool);

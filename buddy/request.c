@@ -13,7 +13,10 @@
 #include <linux/sched.h>
 #include <linux/wait.h>
 
+#include <trace/events/respool.h>
+
 #include "buddy/pool.h"
+#include "buddy/shape.h"
 
 /* Conditions */
 
@@ -59,14 +62,21 @@ static int fit_of(const struct respool_pool *pool, const struct respool_request 
 static unsigned long alloc_fit(struct respool *handle, const struct respool_fit *fit, gfp_t gfp)
 {
 	struct respool_pool *pool = handle->pool;
+	bool watched = trace_respool_page_split_enabled();
 	unsigned long flags, page = RESPOOL_NO_PAGE;
+	int whole = -1;
 
 	raw_spin_lock_irqsave(&pool->lock, flags);
+	if (watched)
+		respool_shape_note(&pool->magazines);
 	if (respool_may_take(pool, fit->nr_pages, gfp))
 		page = respool_buddy_alloc_fit(&pool->buddy, fit, handle->tag);
 	if (page != RESPOOL_NO_PAGE)
 		respool_charge(handle, fit->nr_pages);
+	if (watched)
+		whole = respool_shape_cut(&pool->magazines);
 	raw_spin_unlock_irqrestore(&pool->lock, flags);
+	respool_shape_trace_cut(&pool->magazines, page, respool_order_of(fit->nr_pages), whole);
 	return page;
 }
 
@@ -105,7 +115,7 @@ void *respool_alloc_request(struct respool *pool, const struct respool_request *
 {
 	struct respool_pool *shared = pool->pool;
 	unsigned long page = RESPOOL_NO_PAGE;
-	struct respool_fit fit;
+	struct respool_fit fit = { .nr_pages = request->nr_pages };
 	int error = fit_of(shared, request, &fit);
 
 	if (!error && (!fit.nr_pages || fit.nr_pages > fit.last - fit.first + 1))
@@ -116,6 +126,9 @@ void *respool_alloc_request(struct respool *pool, const struct respool_request *
 			       "request of %lu pages aligned to %zu in %pa-%pa from %pS",
 			       request->nr_pages, request->align, &request->first, &request->last,
 			       (void *)_RET_IP_);
+		/* Nowhere. */
+		fit.first = 1;
+		fit.last = 0;
 	} else {
 		page = alloc_fit(pool, &fit, gfp);
 		if (page == RESPOOL_NO_PAGE) {
@@ -124,8 +137,8 @@ void *respool_alloc_request(struct respool *pool, const struct respool_request *
 		}
 	}
 	if (page != RESPOOL_NO_PAGE)
-		return respool_prepare(shared, page, request->nr_pages, gfp);
-	respool_count_failed(shared, request->nr_pages);
+		return respool_hand_out(pool, page, request->nr_pages, gfp, _RET_IP_);
+	respool_fail(pool, &fit, gfp, _RET_IP_);
 	return NULL;
 }
 EXPORT_SYMBOL_GPL(respool_alloc_request);
@@ -224,6 +237,9 @@ int respool_resize_block(struct respool *pool, void *addr, unsigned long nr_page
 		error = -EINVAL;
 	else
 		error = resize_core(shared, page, nr_pages, gfp, &was);
+	if (!error)
+		trace_respool_page_resize(shared->spec.name, page, was.nr_pages, nr_pages,
+					  _RET_IP_);
 	if (!error && nr_pages > was.nr_pages)
 		respool_prepare(shared, page + was.nr_pages, nr_pages - was.nr_pages, gfp);
 	else if (!error)
@@ -270,8 +286,8 @@ void *respool_alloc_wait(struct respool *pool, unsigned long nr_pages, gfp_t gfp
 					    RESPOOL_NO_PAGE, max(timeout, 0L));
 	atomic_dec(&shared->waiters);
 	if (page != RESPOOL_NO_PAGE)
-		return respool_prepare(shared, page, nr_pages, gfp);
-	respool_count_failed(shared, nr_pages);
+		return respool_hand_out(pool, page, nr_pages, gfp, _RET_IP_);
+	respool_fail_anywhere(pool, nr_pages, gfp, _RET_IP_);
 	return NULL;
 }
 EXPORT_SYMBOL_GPL(respool_alloc_wait);
@@ -311,7 +327,8 @@ EXPORT_SYMBOL_GPL(respool_unwatch);
 /* Several blocks */
 
 /* The largest block now free that is no larger than @nr_pages. */
-static void *alloc_some(struct respool *pool, unsigned long *nr_pages, gfp_t gfp)
+static void *alloc_some(struct respool *pool, unsigned long *nr_pages, gfp_t gfp,
+			unsigned long caller)
 {
 	int order = min_t(int, ilog2(*nr_pages), respool_max_order(pool));
 	unsigned long page;
@@ -320,7 +337,7 @@ static void *alloc_some(struct respool *pool, unsigned long *nr_pages, gfp_t gfp
 		page = respool_try_alloc(pool, 1UL << order, gfp);
 		if (page != RESPOOL_NO_PAGE) {
 			*nr_pages = 1UL << order;
-			return respool_prepare(pool->pool, page, *nr_pages, gfp);
+			return respool_hand_out(pool, page, *nr_pages, gfp, caller);
 		}
 	}
 	return NULL;
@@ -352,12 +369,12 @@ int respool_alloc_list(struct respool *pool, unsigned long nr_pages,
 	if (!nr_pages || !max)
 		return -EINVAL;
 	if (nr_pages > respool_nr_pages(pool)) {
-		respool_count_failed(pool->pool, nr_pages);
+		respool_fail_anywhere(pool, nr_pages, gfp, _RET_IP_);
 		return -ENOMEM;
 	}
 	while (nr < max) {
 		extents[nr].nr_pages = left;
-		extents[nr].addr = alloc_some(pool, &extents[nr].nr_pages, gfp);
+		extents[nr].addr = alloc_some(pool, &extents[nr].nr_pages, gfp, _RET_IP_);
 		if (!extents[nr].addr) {
 			error = -ENOMEM;
 			break;
@@ -367,7 +384,7 @@ int respool_alloc_list(struct respool *pool, unsigned long nr_pages,
 			return nr;
 	}
 	respool_free_list(pool, extents, nr);
-	respool_count_failed(pool->pool, nr_pages);
+	respool_fail_anywhere(pool, nr_pages, gfp, _RET_IP_);
 	return error;
 }
 EXPORT_SYMBOL_GPL(respool_alloc_list);

@@ -13,6 +13,8 @@
 #include <linux/sched.h>
 #include <linux/string.h>
 
+#include <trace/events/respool.h>
+
 #include "buddy/pool.h"
 
 static_assert(RESPOOL_NR_ORDERS == RESPOOL_BUDDY_ORDERS);
@@ -65,15 +67,14 @@ void respool_refuse(struct respool_refusals *refusals, enum respool_refusal kind
 	va_list args;
 
 	atomic64_inc(&refusals->count[kind]);
-	if (test_and_set_bit(kind, &refusals->reported))
-		return;
-
 	va_start(args, fmt);
 	vaf.fmt = fmt;
 	vaf.va = &args;
-	pr_err("%s %s: refused %s: %pV, task %s/%d (further ones are only counted)\n",
-	       layer, name, respool_refusal_names[kind], &vaf, current->comm,
-	       current->pid);
+	trace_respool_refusal(layer, name, respool_refusal_names[kind], &vaf);
+	if (!test_and_set_bit(kind, &refusals->reported))
+		pr_err("%s %s: refused %s: %pV, task %s/%d (further ones are only counted)\n",
+		       layer, name, respool_refusal_names[kind], &vaf, current->comm,
+		       current->pid);
 	va_end(args);
 }
 
@@ -237,8 +238,10 @@ int respool_pool_validate(struct respool_pool *pool, char *why, size_t len)
 	/* What is broken stays what it is. */
 	if (len)
 		strscpy(why, broken ? pool->broken : "ok", len);
-	if (found)
+	if (found) {
+		trace_respool_corruption("pool", pool->spec.name, -1, 0, pool->broken);
 		pr_err("pool %s: out of service: %s\n", pool->spec.name, pool->broken);
+	}
 	return broken ? -EUCLEAN : 0;
 }
 

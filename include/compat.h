@@ -40,4 +40,11 @@ static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 }
 #endif
 
+/* Inside TP_fast_assign(): where the field is of __string(), it knows its source. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
+#define respool_assign_str(field, source)	__assign_str(field, source)
+#else
+#define respool_assign_str(field, source)	__assign_str(field)
+#endif
+
 #endif /* RESPOOL_COMPAT_H */

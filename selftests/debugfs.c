@@ -199,6 +199,92 @@ TEST_F(debugfs, orders_are_those_of_the_function)
 	EXPECT_EQ(stats.max_order + 1, order);
 }
 
+/* The kernel's indexes, from the free blocks of each order. */
+static void indexes_of(const struct respool_test_pool_stats *stats, unsigned int order,
+		       __u64 *suitable, int *extfrag, int *unusable)
+{
+	__u64 blocks = 0, pages = stats->free_pages;
+	unsigned int k;
+
+	*suitable = 0;
+	for (k = 0; k < RESPOOL_TEST_NR_ORDERS; k++) {
+		blocks += stats->order[k].free_blocks;
+		if (k >= order)
+			*suitable += stats->order[k].free_blocks << (k - order);
+	}
+	*extfrag = !blocks ? 0 : *suitable ? -1000 :
+		   1000 - (int)((1000 + pages * 1000 / (1ULL << order)) / blocks);
+	*unusable = !pages ? 1000 : (pages - (*suitable << order)) * 1000 / pages;
+}
+
+TEST_F(debugfs, fragmentation_is_that_of_the_free_blocks)
+{
+	struct respool_test_pool_stats stats = pool_stats(self->fd);
+	int extfrag, unusable, seen_extfrag, seen_unusable, fields, failing = 0;
+	__u64 suitable, seen_suitable;
+	unsigned int order = 0, number;
+	char *line;
+
+	READ(POOL_DIR "fragmentation");
+	line = strtok(text, "\n");
+	EXPECT_STREQ("order suitable_blocks extfrag_permille unusable_permille", line);
+	for (order = 0; order <= stats.max_order; order++) {
+		line = strtok(NULL, "\n");
+		fields = sscanf(line, "%u %llu %d %d", &number, &seen_suitable, &seen_extfrag,
+				&seen_unusable);
+		ASSERT_EQ(4, fields);
+		indexes_of(&stats, order, &suitable, &extfrag, &unusable);
+		EXPECT_EQ(order, number);
+		EXPECT_EQ(suitable, seen_suitable);
+		EXPECT_EQ(extfrag, seen_extfrag);
+		EXPECT_EQ(unusable, seen_unusable);
+		failing += extfrag >= 0;
+	}
+	/* Or nothing was to be seen. */
+	EXPECT_LT(0, failing);
+	EXPECT_GT(order, failing);
+}
+
+/* Row of "fragmentation" that a region of so many pages is in. */
+static unsigned int fullness(unsigned int pages, unsigned int free)
+{
+	return free == pages ? 0 : !free ? 9 : 1 + (pages - free) * 8 / pages;
+}
+
+TEST_F(debugfs, regions_are_counted_by_fullness)
+{
+	struct respool_test_pool_stats stats = pool_stats(self->fd);
+	unsigned int regions[10] = {}, row, page, next, free, min, max, seen;
+	char *line;
+	int fields;
+
+	READ(POOL_DIR "map");
+	line = strtok(text, "\n");
+	line = strtok(NULL, "\n");
+	fields = sscanf(line, "%u %u", &page, &free);
+	ASSERT_EQ(2, fields);
+	while ((line = strtok(NULL, "\n"))) {
+		next = strtoul(line, NULL, 10);
+		regions[fullness(next - page, free)]++;
+		fields = sscanf(line, "%u %u", &page, &free);
+		ASSERT_EQ(2, fields);
+	}
+	regions[fullness(stats.pages - page, free)]++;
+	READ(POOL_DIR "fragmentation");
+	line = strstr(text, "\n\nmin_held_pages max_held_pages regions\n");
+	ASSERT_NE(NULL, line);
+	strtok(line + 2, "\n");
+	for (row = 0; row < 10; row++) {
+		line = strtok(NULL, "\n");
+		fields = sscanf(line, "%u %u %u", &min, &max, &seen);
+		ASSERT_EQ(3, fields);
+		EXPECT_EQ(row < 2 ? row : row == 9 ? REGION_PAGES : (row - 1) * 64, min);
+		EXPECT_EQ(row == 9 ? REGION_PAGES : row ? row * 64 - 1 : 0, max);
+		EXPECT_EQ(regions[row], seen) TH_LOG("row %u", row);
+	}
+	EXPECT_EQ(NULL, strtok(NULL, "\n"));
+}
+
 TEST_F(debugfs, owners_hold_what_is_allocated)
 {
 	struct respool_test_pool_stats stats = pool_stats(self->fd);

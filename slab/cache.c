@@ -32,6 +32,8 @@
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 
+#include <trace/events/respool.h>
+
 #include "buddy/debugfs.h"
 #include "buddy/stats.h"
 #include "slab/cache.h"
@@ -116,6 +118,7 @@ static void report_loss(struct respool_cache *cache, const struct loss *loss, in
 	offset = respool_cache_offset(cache, loss->where);
 	pr_err("cache %s: damaged at offset %ld, %llu runs of %lu bytes out of service\n",
 	       cache->name, offset, loss->runs, PAGE_SIZE << run_order(cache));
+	trace_respool_corruption("cache", cache->name, offset, loss->runs, call);
 	if (error != -EUCLEAN)
 		respool_refuse(&cache->refusals, RESPOOL_CORRUPT, "cache", cache->name,
 			       "%s met damage at offset %ld from %pS", call, offset,
@@ -166,12 +169,19 @@ static int refuse_address(struct respool_cache *cache, const void *addr, int err
 	return error;
 }
 
+/* A request for an object, or for several, is not served in full. */
+static void fail_request(struct respool_cache *cache, unsigned long caller)
+{
+	atomic64_inc(&cache->failures);
+	trace_respool_cache_fail(cache->pool, cache->size, 0, caller);
+}
+
 /* An object that was constructed is not cleared. */
 static bool refuse_flags(struct respool_cache *cache, gfp_t gfp, unsigned long caller)
 {
 	if (likely(!(gfp & __GFP_ZERO) || !cache->ctor))
 		return false;
-	atomic64_inc(&cache->failures);
+	fail_request(cache, caller);
 	respool_refuse(&cache->refusals, RESPOOL_BAD_FLAGS, "cache", cache->name,
 		       "request for a constructed object with __GFP_ZERO from %pS",
 		       (void *)caller);
@@ -281,6 +291,7 @@ static void return_runs(struct respool_cache *cache, struct respool_object_run *
 
 	for (; run; run = next) {
 		next = run->next;
+		trace_respool_run_returned(cache->pool, run, 1UL << run_order(cache));
 		respool_free_pages(cache->pool, run, run_order(cache));
 	}
 }
@@ -334,6 +345,7 @@ static u32 alloc_from_new_run(struct respool_cache *cache, void **objects, u32 n
 
 	if (!run)
 		return 0;
+	trace_respool_run_taken(cache->pool, run, 1UL << run_order(cache));
 	construct(cache, run);
 	raw_spin_lock_irqsave(&cache->lock, flags);
 	respool_objects_add(&cache->objects, run);
@@ -537,7 +549,9 @@ static noinline void *alloc_slow(struct respool_cache *cache, gfp_t gfp, unsigne
 		return NULL;
 	object = alloc_refilled(cache, &loss);
 	if (!object && !alloc_somewhere(cache, &object, 1, gfp, &loss, caller))
-		atomic64_inc(&cache->failures);
+		fail_request(cache, caller);
+	else
+		trace_respool_cache_alloc(cache->pool, object, cache->size, caller);
 	report_loss(cache, &loss, 0, "allocation", caller);
 	if (object && gfp & __GFP_ZERO)
 		memset(object, 0, cache->objects.stride);
@@ -571,7 +585,8 @@ void *respool_cache_alloc(struct respool_cache *cache, gfp_t gfp)
 	struct respool_cache_cpu *cpu;
 	void *object = NULL;
 
-	if (unlikely(gfp & __GFP_ZERO))
+	/* What is traced goes the slow way. */
+	if (trace_respool_cache_alloc_enabled() || unlikely(gfp & __GFP_ZERO))
 		return alloc_slow(cache, gfp, _RET_IP_);
 	preempt_disable();
 	cpu = this_cpu_ptr(cache->cpus);
@@ -617,11 +632,13 @@ unsigned int respool_cache_alloc_bulk(struct respool_cache *cache, unsigned int 
 		got = alloc_somewhere(cache, objects + total, min_t(u32, nr - total, BATCH), gfp,
 				      &loss, _RET_IP_);
 		if (!got) {
-			atomic64_inc(&cache->failures);
+			fail_request(cache, _RET_IP_);
 			break;
 		}
 		total += got;
 	}
+	for (i = 0; trace_respool_cache_alloc_enabled() && i < total; i++)
+		trace_respool_cache_alloc(cache->pool, objects[i], cache->size, _RET_IP_);
 	report_loss(cache, &loss, 0, "allocation", _RET_IP_);
 	for (i = 0; gfp & __GFP_ZERO && i < total; i++)
 		memset(objects[i], 0, cache->objects.stride);
@@ -630,6 +647,19 @@ unsigned int respool_cache_alloc_bulk(struct respool_cache *cache, unsigned int 
 EXPORT_SYMBOL_GPL(respool_cache_alloc_bulk);
 
 /* Free */
+
+/* Trace a free that will be accepted: before it, as then the object may be anybody's. */
+static void trace_free(struct respool_cache *cache, const void *addr, unsigned long caller)
+{
+	unsigned long flags;
+	int error;
+
+	raw_spin_lock_irqsave(&cache->lock, flags);
+	error = respool_objects_why_not(&cache->objects, addr);
+	raw_spin_unlock_irqrestore(&cache->lock, flags);
+	if (!error)
+		trace_respool_cache_free(cache->pool, addr, cache->size, caller);
+}
 
 static noinline int free_slow(struct respool_cache *cache, void *addr, unsigned long caller)
 {
@@ -640,6 +670,8 @@ static noinline int free_slow(struct respool_cache *cache, void *addr, unsigned 
 
 	if (!addr)
 		return 0;
+	if (trace_respool_cache_free_enabled())
+		trace_free(cache, addr, caller);
 	if (!free_drained(cache, addr, &loss)) {
 		raw_spin_lock_irqsave(&cache->lock, flags);
 		error = free_locked(cache, addr, &loss);
@@ -677,6 +709,8 @@ int respool_cache_free(struct respool_cache *cache, void *object)
 	struct respool_cache_cpu *cpu;
 	bool done = false;
 
+	if (trace_respool_cache_free_enabled())
+		return free_slow(cache, object, _RET_IP_);
 	preempt_disable();
 	cpu = this_cpu_ptr(cache->cpus);
 	if (respool_cpu_lock_try(&cpu->lock)) {
@@ -730,6 +764,8 @@ unsigned int respool_cache_free_bulk(struct respool_cache *cache, unsigned int n
 
 	for (first = 0; first < nr; first += n) {
 		n = min_t(unsigned int, nr - first, BATCH);
+		for (i = first; trace_respool_cache_free_enabled() && i < first + n; i++)
+			trace_free(cache, objects[i], _RET_IP_);
 		free_batch(cache, objects + first, errors, n, &loss);
 		for (i = 0; i < n; i++) {
 			if (errors[i]) {

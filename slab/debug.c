@@ -32,9 +32,12 @@
 #include <linux/stacktrace.h>
 #include <linux/string.h>
 
+#include <trace/events/respool.h>
+
 #include "compat.h"
 #include "slab/debug.h"
 #include "slab/report.h"
+#include "slab/slab.h"
 
 /* As in <linux/poison.h>, where slub has its own. */
 #define ZONE_BYTE	0xbb
@@ -282,6 +285,9 @@ static void found(struct respool_debug *debug, enum respool_refusal kind, const 
 	struct respool_report *report = debug->report;
 
 	atomic64_inc(&refusals->count[kind]);
+	trace_respool_corruption("slab", respool_slab_name(debug->slab),
+				 respool_slab_offset(debug->slab, where), 0,
+				 respool_refusal_names[kind]);
 	if (test_bit(kind, &refusals->reported) || !respool_report_begin(report, kind, where))
 		return;
 	set_bit(kind, &refusals->reported);

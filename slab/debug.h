@@ -80,6 +80,7 @@ struct respool_quarantine {
  * @freelist: the slab's
  * @refusals: where findings are counted
  * @report: where the first of each kind is told of
+ * @slab: the slab, for traces; set once it is there
  * @quarantine: blocks that wait there
  */
 struct respool_debug {
@@ -89,6 +90,7 @@ struct respool_debug {
 	struct respool_freelist *freelist;
 	struct respool_refusals *refusals;
 	struct respool_report *report;
+	const struct respool_slab *slab;
 	struct respool_quarantine quarantine;
 };
 

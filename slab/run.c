@@ -10,6 +10,8 @@
 #include <linux/pfn.h>
 #include <linux/sizes.h>
 
+#include <trace/events/respool.h>
+
 #include "slab/run.h"
 
 /*
@@ -97,6 +99,7 @@ bool respool_runs_warm_is_empty(const struct respool_runs *runs)
 
 static int return_run(struct respool_runs *runs, struct respool_run *run)
 {
+	unsigned long pages = pages_of(run);
 	int error = respool_freelist_remove_run(runs->freelist, run);
 
 	if (error)
@@ -104,6 +107,7 @@ static int return_run(struct respool_runs *runs, struct respool_run *run)
 	if (runs->warm == run)
 		runs->warm = NULL;
 	runs->returned++;
+	trace_respool_run_returned(runs->pool, run, pages);
 	respool_free_block(runs->pool, run);
 	return 0;
 }
@@ -180,6 +184,7 @@ static int add_run(struct respool_runs *runs, void *mem, unsigned long pages)
 	}
 	runs->taken++;
 	note_peak(runs);
+	trace_respool_run_taken(runs->pool, mem, pages);
 	return 0;
 }
 
@@ -316,6 +321,7 @@ void *respool_runs_take_pages(struct respool_runs *runs, unsigned int order)
 	runs->object_runs++;
 	runs->object_bytes += PAGE_SIZE << order;
 	note_peak(runs);
+	trace_respool_run_taken(runs->pool, mem, 1UL << order);
 	return mem;
 }
 
@@ -324,5 +330,6 @@ void respool_runs_return_pages(struct respool_runs *runs, void *mem, unsigned in
 	runs->returned++;
 	runs->object_runs--;
 	runs->object_bytes -= PAGE_SIZE << order;
+	trace_respool_run_returned(runs->pool, mem, 1UL << order);
 	respool_free_pages(runs->pool, mem, order);
 }

@@ -23,6 +23,8 @@
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 
+#include <trace/events/respool.h>
+
 #include "buddy/debugfs.h"
 #include "buddy/stats.h"
 #include "slab/debug.h"
@@ -104,6 +106,7 @@ static void report_loss(struct respool_slab *slab, const struct loss *loss, int 
 		offset = respool_slab_offset(slab, loss->where);
 		pr_err("slab %s: damaged at offset %ld, %llu bytes in %llu runs out of service\n",
 		       slab->name, offset, loss->bytes, loss->runs);
+		trace_respool_corruption("slab", slab->name, offset, loss->runs, call);
 	}
 	if (loss->where && error != -EUCLEAN)
 		respool_refuse(&slab->refusals, RESPOOL_CORRUPT, "slab", slab->name,
@@ -184,6 +187,14 @@ static size_t debug_room(const struct respool_slab *slab)
 	return slab->debug ? slab->debug->room : 0;
 }
 
+/* A request for bytes is not served. */
+static void fail_request(struct respool_slab *slab, size_t size, size_t align,
+			 unsigned long caller)
+{
+	atomic64_inc(&slab->failures);
+	trace_respool_slab_fail(slab->pool, size, align, caller);
+}
+
 static bool refuse_request(struct respool_slab *slab, size_t size, size_t align,
 			   unsigned long caller)
 {
@@ -204,7 +215,7 @@ static bool refuse_request(struct respool_slab *slab, size_t size, size_t align,
 	else
 		return false;
 
-	atomic64_inc(&slab->failures);
+	fail_request(slab, size, align, caller);
 	respool_refuse(&slab->refusals, kind, "slab", slab->name,
 		       "request of %zu bytes aligned to %zu from %pS", size, align,
 		       (void *)caller);
@@ -420,10 +431,11 @@ static noinline void *alloc_slow(struct respool_slab *slab, size_t size, gfp_t g
 		if (refuse_request(slab, size, align, caller))
 			return NULL;
 		if (alloc_block(slab, size, align, &block, "allocation", caller)) {
-			atomic64_inc(&slab->failures);
+			fail_request(slab, size, align, caller);
 			return NULL;
 		}
 	}
+	trace_respool_slab_alloc(slab->pool, block, size, caller);
 	if (gfp & __GFP_ZERO)
 		memset(block, 0, usable_bytes(slab, block, size));
 	return block;
@@ -488,7 +500,9 @@ void *respool_alloc(struct respool_slab *slab, size_t size, gfp_t gfp)
 	struct respool_rack *rack;
 	void *block = NULL;
 
-	if (likely(respool_racks_claim(&slab->racks, size, &rack, &magazine))) {
+	/* What is traced goes the slow way. */
+	if (!trace_respool_slab_alloc_enabled() &&
+	    likely(respool_racks_claim(&slab->racks, size, &rack, &magazine))) {
 		block = respool_magazine_youngest(magazine);
 		/* It is no block if this fails, so what is not asked costs blocks nothing. */
 		if (unlikely(!respool_block_give(block, magazine->word)))
@@ -571,11 +585,11 @@ static int resize(struct respool_slab *slab, void *addr, size_t size, size_t *ol
 }
 
 /* Counts and reports a realloc that failed with @error. */
-static void *fail_realloc(struct respool_slab *slab, const void *addr, int error,
+static void *fail_realloc(struct respool_slab *slab, const void *addr, size_t size, int error,
 			  unsigned long caller)
 {
 	if (error == -ENOMEM)
-		atomic64_inc(&slab->failures);
+		fail_request(slab, size, RESPOOL_BLOCK_ALIGN, caller);
 	else
 		refuse_address(slab, addr, error, "realloc", caller);
 	return NULL;
@@ -612,13 +626,15 @@ static void *move_block(struct respool_slab *slab, void *addr, size_t size, size
 	int error = alloc_block(slab, size, RESPOOL_BLOCK_ALIGN, &to, "realloc", caller);
 
 	if (error && size <= old) {
+		trace_respool_slab_realloc(slab->pool, addr, addr, size, caller);
 		*new = old;
 		return addr;
 	}
 	if (error)
-		return fail_realloc(slab, addr, error, caller);
+		return fail_realloc(slab, addr, size, error, caller);
 	*new = usable_bytes(slab, to, size);
 	memcpy(to, addr, min(old, *new));
+	trace_respool_slab_realloc(slab->pool, addr, to, size, caller);
 	error = free_block(slab, addr, "realloc", caller);
 	if (error)
 		refuse_address(slab, addr, error, "realloc", caller);
@@ -663,10 +679,12 @@ void *respool_realloc(struct respool_slab *slab, void *addr, size_t size, gfp_t 
 			error = after_mend(resize(slab, addr, size, &old, &new));
 		report_loss(slab, &loss, error, "realloc", _RET_IP_);
 	}
-	if (error == -ENOSPC)
+	if (!error)
+		trace_respool_slab_realloc(slab->pool, addr, addr, size, _RET_IP_);
+	else if (error == -ENOSPC)
 		addr = move_block(slab, addr, size, old, &new, _RET_IP_);
-	else if (error)
-		addr = fail_realloc(slab, addr, error, _RET_IP_);
+	else
+		addr = fail_realloc(slab, addr, size, error, _RET_IP_);
 	if (addr && gfp & __GFP_ZERO && new > old)
 		memset(addr + old, 0, new - old);
 	return addr;
@@ -690,12 +708,30 @@ static noinline int settle_slow(struct respool_slab *slab, unsigned long caller)
 	return 0;
 }
 
+/* Trace a free that will be accepted: before it, as then the block may be anybody's. */
+static void trace_free(struct respool_slab *slab, const void *addr, unsigned long caller)
+{
+	unsigned long flags;
+	size_t size;
+	int error;
+
+	if (!may_be_block(slab, addr))
+		return;
+	raw_spin_lock_irqsave(&slab->lock, flags);
+	error = find_size_locked(slab, addr, &size);
+	raw_spin_unlock_irqrestore(&slab->lock, flags);
+	if (!error)
+		trace_respool_slab_free(slab->pool, addr, size, caller);
+}
+
 static noinline int free_slow(struct respool_slab *slab, void *addr, unsigned long caller)
 {
 	int error;
 
 	if (!addr)
 		return 0;
+	if (trace_respool_slab_free_enabled())
+		trace_free(slab, addr, caller);
 	error = may_be_block(slab, addr) ? free_block(slab, addr, "free", caller) : -EFAULT;
 	return error ? refuse_address(slab, addr, error, "free", caller) : 0;
 }
@@ -741,7 +777,7 @@ int respool_free(struct respool_slab *slab, void *addr)
 {
 	enum respool_pushed pushed;
 
-	if (unlikely(!may_be_live(slab, addr)))
+	if (trace_respool_slab_free_enabled() || unlikely(!may_be_live(slab, addr)))
 		return free_slow(slab, addr, _RET_IP_);
 	pushed = respool_racks_push(&slab->racks, &slab->freelist, addr);
 	if (likely(pushed == RESPOOL_PUSHED))
@@ -1069,6 +1105,7 @@ static int set_options(struct respool_slab *slab, const struct respool_slab_opti
 					   &slab->report);
 	if (!slab->debug)
 		return -ENOMEM;
+	slab->debug->slab = slab;
 	/* Every call has to be seen. */
 	slab->options.flags |= slab->debug->flags | RESPOOL_SLAB_NO_MAGAZINES;
 	return 0;

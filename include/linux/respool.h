@@ -155,6 +155,7 @@ void respool_put(struct respool *pool);
 
 const char *respool_nth_name(unsigned int n);
 const char *respool_name(const struct respool *pool);
+const char *respool_owner(const struct respool *pool);
 unsigned long respool_nr_pages(const struct respool *pool);
 unsigned int respool_max_order(const struct respool *pool);
 void *respool_start(const struct respool *pool);

@@ -96,4 +96,8 @@ void *respool_start(const struct respool *pool);
 unsigned long respool_nr_pages(const struct respool *pool);
 u64 respool_virt_to_phys(const struct respool *pool, const void *addr);
 
+/* Nothing is traced. */
+#define trace_respool_run_taken(pool, run, nr_pages)	((void)(nr_pages))
+#define trace_respool_run_returned(pool, run, nr_pages)	((void)(nr_pages))
+
 #endif /* RESPOOL_HEAP_KERNEL_H */

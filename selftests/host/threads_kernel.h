@@ -72,4 +72,12 @@ do {									\
 	pthread_spin_unlock(lock);					\
 } while (0)
 
+/* Nothing is traced. */
+#define trace_respool_page_split_enabled()		false
+#define trace_respool_page_merge_enabled()		false
+#define trace_respool_page_split(pool, page, order, whole)	do { } while (0)
+#define trace_respool_page_merge(pool, page, order, whole)	do { } while (0)
+#define trace_respool_refill(pool, cpu, order, blocks)		do { } while (0)
+#define trace_respool_drain(pool, cpu, order, blocks)		do { } while (0)
+
 #endif /* RESPOOL_THREADS_KERNEL_H */
