@@ -464,11 +464,11 @@ static unsigned long share_of(const struct respool_buddy *buddy, unsigned int or
 }
 
 /*
- * What one CPU may keep of one order: the same in pools of all sizes from 64 MiB
- * on, for the same speed, but no more than a small part of its share of the
- * pool. Nothing is lost by it: magazines are drained before a request fails. But
- * a block in one keeps its neighbours from merging. That a whole region is in
- * one only keeps it from being cut.
+ * What one CPU may keep of one order: the same in all large pools, for the same
+ * speed, but no more than a small part of its share of the pool, and of large
+ * blocks a smaller one. Nothing is lost by it: magazines are drained before a
+ * request fails. But a block in one keeps its neighbours from merging. That a
+ * whole region is in one only keeps it from being cut.
  */
 static unsigned int high_of(const struct respool_buddy *buddy, unsigned int order)
 {
@@ -476,8 +476,9 @@ static unsigned int high_of(const struct respool_buddy *buddy, unsigned int orde
 
 	if (order >= REGION_ORDER)
 		return min(share * 3 / 8, 32UL);
-	return min3(share / 64, max(order <= SMALL_ORDER ? 256UL >> order : 64UL >> order, 1UL),
-		    (unsigned long)RESPOOL_MAGAZINE_SIZE);
+	if (order > SMALL_ORDER)
+		return min(share / 256, max(96UL >> order, 1UL));
+	return min3(share / 64, 256UL >> order, (unsigned long)RESPOOL_MAGAZINE_SIZE);
 }
 
 static unsigned int drain_of(unsigned int high)

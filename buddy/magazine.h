@@ -25,7 +25,7 @@
  * more: together they make less than one hold in sixteen operations, and no
  * free takes longer than 1,500 instructions.
  */
-#define RESPOOL_MAGAZINE_DRAIN	22
+#define RESPOOL_MAGAZINE_DRAIN	19
 
 struct respool_magazine {
 	u32 nr;					/* blocks in it */
