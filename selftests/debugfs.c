@@ -353,11 +353,11 @@ static long long parse_link(const char *word)
 static bool walk_block(struct walk *walk, const char *line, const char *used_owner)
 {
 	struct block *block = &blocks[nr_blocks];
-	char use[16], next[24], prev[24], owner[64];
+	char use[16], next[24], prev[24], footer[24], owner[64];
 	unsigned int prev_used;
 
-	if (sscanf(line, "%lld %llu %15s %u %23s %23s %63s", &block->offset, &block->bytes, use,
-		   &prev_used, next, prev, owner) != 7)
+	if (sscanf(line, "%lld %llu %15s %u %23s %23s %23s %63s", &block->offset, &block->bytes,
+		   use, &prev_used, next, prev, footer, owner) != 8)
 		return false;
 	block->cached = !strcmp(use, "cached");
 	block->used = block->cached || !strcmp(use, "used");
@@ -365,6 +365,10 @@ static bool walk_block(struct walk *walk, const char *line, const char *used_own
 	block->prev = parse_link(prev);
 	if (!walk->at || block->offset != walk->at || prev_used != walk->prev_used ||
 	    strcmp(owner, block->used && !block->cached ? used_owner : "-"))
+		return false;
+	/* A free block says its size twice, any other once. */
+	if (!strcmp(use, "free") ? parse_link(footer) != (long long)block->bytes :
+				   !!strcmp(footer, "-"))
 		return false;
 	if (!strcmp(use, "end"))
 		return walk_end(walk, block);
@@ -387,7 +391,7 @@ static bool walk_blocks(const char *path, const char *owner)
 	if (client_read_file(path, text, sizeof(text)) <= 0)
 		return false;
 	line = strtok_r(text, "\n", &rest);
-	if (strcmp(line, "offset bytes use prev_used next prev owner"))
+	if (strcmp(line, "offset bytes use prev_used next prev footer owner"))
 		return false;
 	while ((line = strtok_r(NULL, "\n", &rest))) {
 		if (walk_run(&walk, line) || walk_block(&walk, line, owner))
