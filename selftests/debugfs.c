@@ -269,6 +269,48 @@ TEST_F(debugfs, map_draws_every_page)
 	EXPECT_GE(stats.allocated_pages + stats.cached_pages + 2 * 7, drawn);
 }
 
+/* What a row of the pool's "blocks" says a page is. */
+static bool is_owner(const char *use, const char *owner, const char *task)
+{
+	if (strcmp(use, "used"))
+		return !strcmp(owner, "-") && (!strcmp(use, "free") || !strcmp(use, "cached"));
+	return !strcmp(owner, task) || !strcmp(owner, "slab:shown");
+}
+
+TEST_F(debugfs, blocks_fill_the_pool)
+{
+	struct respool_test_pool_stats stats = pool_stats(self->fd);
+	__u64 free[RESPOOL_TEST_NR_ORDERS] = {}, cached = 0, slab_pages = 0;
+	unsigned long page, pages, at = 0;
+	char use[16], owner[64], task[64], *line;
+	unsigned int order, exact = 0;
+
+	snprintf(task, sizeof(task), "test:debugfs/%d", getpid());
+	READ(POOL_DIR "blocks");
+	line = strtok(text, "\n");
+	EXPECT_STREQ("page pages use owner", line);
+	while ((line = strtok(NULL, "\n"))) {
+		ASSERT_EQ(4, sscanf(line, "%lu %lu %15s %63s", &page, &pages, use, owner));
+		ASSERT_EQ(at, page);
+		ASSERT_LT(0, pages);
+		EXPECT_TRUE(is_owner(use, owner, task)) TH_LOG("%s", line);
+		if (!strcmp(use, "free")) {
+			EXPECT_EQ(0, pages & (pages - 1));
+			free[__builtin_ctzl(pages)]++;
+		}
+		cached += strcmp(use, "cached") ? 0 : pages;
+		slab_pages += strcmp(owner, "slab:shown") ? 0 : pages;
+		exact += pages == 77;
+		at += pages;
+	}
+	EXPECT_EQ(stats.pages, at);
+	for (order = 0; order < RESPOOL_TEST_NR_ORDERS; order++)
+		EXPECT_EQ(stats.order[order].free_blocks, free[order]);
+	EXPECT_EQ(stats.cached_pages, cached);
+	EXPECT_EQ(slab_stats(self->fd, self->slab).held_pages, slab_pages);
+	EXPECT_EQ(1, exact);
+}
+
 TEST_F(debugfs, validate_says_ok)
 {
 	READ(POOL_DIR "validate");
@@ -587,8 +629,9 @@ TEST_F(debugfs, slab_directory_goes_with_the_slab)
 TEST_F(debugfs, every_file_can_be_read_through_small_buffers)
 {
 	static const char *const files[] = {
-		POOL_DIR "stats", POOL_DIR "orders", POOL_DIR "map", POOL_DIR "owners",
-		SLAB_DIR "stats", SLAB_DIR "classes", SLAB_DIR "objects", SLAB_DIR "blocks",
+		POOL_DIR "stats", POOL_DIR "orders", POOL_DIR "map", POOL_DIR "blocks",
+		POOL_DIR "owners", SLAB_DIR "stats", SLAB_DIR "classes", SLAB_DIR "objects",
+		SLAB_DIR "blocks",
 	};
 	static char slow[sizeof(text)];
 	unsigned int i;
