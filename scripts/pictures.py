@@ -329,6 +329,10 @@ def size_bins(largest):
     return [2 ** (k / 4) for k in range(4 * 4, 4 * (largest.bit_length() + 1) + 1)]
 
 
+def has_blocks(slab):
+    return bool(slab.runs or slab.objects)
+
+
 def classes(slab, width):
     """What sizes the bytes of a slab are in, and how much of the free ones is of use."""
     used, free = [], []
@@ -412,6 +416,13 @@ def ratios(bench, method):
                 if theirs:
                     rows.append((section, what % arg, peer, theirs / own))
     return rows
+
+
+def methods(bench):
+    """Those that there is something to compare of."""
+    return [(method, unit) for method, unit in METHODS.items()
+            if ratios(bench, method) and any(
+                row["pattern"] == "aged-90-alloc" and row["method"] == method for row in bench)]
 
 
 def ratio_bars(bench, width, method="icount"):
