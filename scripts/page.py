@@ -31,6 +31,8 @@ table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabu
 caption { text-align: left; color: var(--soft); padding: 0.2rem 0; }
 th, td { padding: 0.15rem 0.7rem 0.15rem 0; text-align: right; border-bottom: 1px solid var(--grid); }
 th:first-child, td:first-child { text-align: left; }
+td { white-space: nowrap; }
+@media (max-width: 560px) { table { font-size: 0.8rem; } th, td { padding-right: 0.3rem; } }
 th { font-weight: 600; vertical-align: bottom; }
 details { margin: 0.5rem 0; }
 summary { cursor: pointer; color: var(--accent); }
