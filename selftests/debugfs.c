@@ -284,13 +284,15 @@ TEST_F(debugfs, blocks_fill_the_pool)
 	unsigned long page, pages, at = 0;
 	char use[16], owner[64], task[64], *line;
 	unsigned int order, exact = 0;
+	int fields;
 
 	snprintf(task, sizeof(task), "test:debugfs/%d", getpid());
 	READ(POOL_DIR "blocks");
 	line = strtok(text, "\n");
 	EXPECT_STREQ("page pages use owner", line);
 	while ((line = strtok(NULL, "\n"))) {
-		ASSERT_EQ(4, sscanf(line, "%lu %lu %15s %63s", &page, &pages, use, owner));
+		fields = sscanf(line, "%lu %lu %15s %63s", &page, &pages, use, owner);
+		ASSERT_EQ(4, fields);
 		ASSERT_EQ(at, page);
 		ASSERT_LT(0, pages);
 		EXPECT_TRUE(is_owner(use, owner, task)) TH_LOG("%s", line);
