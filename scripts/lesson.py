@@ -88,8 +88,8 @@ def tell_cut(before, after, block):
         return "It is cut from what came, and the %d bytes that are left are a free block." % left
     if after.bytes() > before.bytes() and block["bytes"] + left > source["bytes"]:
         came = block["bytes"] + left - source["bytes"]
-        return "What came joins the free block at the end, %d + %d = %d, and it is cut from that: " \
-            "%d = %d + %d." % (source["bytes"], came, source["bytes"] + came,
+        return "What came joins the free block at the end, %d + %d = %d, and it is cut from " \
+            "that: %d = %d + %d." % (source["bytes"], came, source["bytes"] + came,
                                source["bytes"] + came, block["bytes"], left)
     if source["bytes"] == block["bytes"]:
         return "The free block at %d is just as large: it leaves its list and is taken whole." \
@@ -135,7 +135,8 @@ def tell_alloc(number, size, before, after, places):
     words = "%d bytes and a header of %d, rounded up to a multiple of 16, make a block of %d. " % (
         size, HEADER, need(size))
     if block["bytes"] > need(size):
-        words += "It gets %d, as so few bytes more would be no block of their own. " % block["bytes"]
+        words += "It gets %d, as so few bytes more would be no block of their own. " % \
+            block["bytes"]
     return Change("alloc(%d) of %d bytes" % (number, size),
                   words + growth(before, after) + tell_cut(before, after, block))
 
@@ -159,7 +160,8 @@ def tell_realloc(number, size, before, after, places):
     if new:
         places[number] = new[0]
         now = after.blocks[new[0]]
-        return Change(op, "The block behind is not free or too small, so the one at %d moves to %d. %s%s "
+        return Change(op, "The block behind is not free or too small, so the one at %d moves "
+                      "to %d. %s%s "
                       "Its content is copied, and the old block freed. %s" % (
                           was["offset"], now["offset"], growth(before, after),
                           tell_cut(before, after, now), tell_merge(before, after, was)))

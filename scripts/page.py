@@ -29,7 +29,8 @@ svg text { font-family: "DejaVu Sans", system-ui, sans-serif; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--soft); padding: 0.2rem 0; }
-th, td { padding: 0.15rem 0.7rem 0.15rem 0; text-align: right; border-bottom: 1px solid var(--grid); }
+th, td { padding: 0.15rem 0.7rem 0.15rem 0; text-align: right;
+  border-bottom: 1px solid var(--grid); }
 th:first-child, td:first-child { text-align: left; }
 td { white-space: nowrap; }
 @media (max-width: 560px) { table { font-size: 0.8rem; } th, td { padding-right: 0.3rem; } }
