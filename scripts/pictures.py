@@ -15,7 +15,7 @@ import re
 import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot
-from matplotlib.colors import to_rgba
+from matplotlib.colors import ListedColormap, LogNorm, to_rgba
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 import numpy
@@ -380,6 +380,59 @@ def classes(slab, width):
     ticks = [2 ** k for k in range(4, int(math.log2(bins[-1])) + 1, 2 if width >= NARROW else 4)]
     line.set_xticks(ticks)
     line.minorticks_off()
+    return figure
+
+
+# Latency
+
+# A single slow call has to be seen on dark paper, too.
+SEEN = ListedColormap(spread("viridis", 256, 0.3, 1))
+CALLS = {"alloc": "allocations", "free": "frees", "hold": "holds of the pool's lock"}
+
+
+def latency_grid(rows, what):
+    """Calls by order and power of two of nanoseconds, as a matrix with its axes."""
+    mine = [row for row in rows if row["what"] == what]
+    orders = range(max(row["order"] for row in rows) + 1)
+    bits = range(min(row["below_ns"] for row in rows).bit_length() - 1,
+                 max(row["below_ns"] for row in rows).bit_length())
+    grid = numpy.zeros((len(orders), len(bits)))
+    for row in mine:
+        grid[row["order"], row["below_ns"].bit_length() - 1 - bits[0]] += row["count"]
+    return grid, orders, bits
+
+
+def time_text(ns):
+    for unit in ("ns", "µs", "ms"):
+        if ns < 1000 or unit == "ms":
+            return "%.3g %s" % (ns, unit)
+        ns /= 1000
+
+
+def latency(snap, width):
+    """How many calls of each order took how long."""
+    kinds = [what for what in CALLS if any(row["what"] == what for row in snap.latency)]
+    grids = [latency_grid(snap.latency, what) for what in kinds]
+    _, orders, bits = grids[0]
+    height = len(kinds) * (56 + 15 * len(orders)) + 30
+    figure, panels = new_figure(width, height, len(kinds), sharex=True, squeeze=False)
+    norm = LogNorm(1, max(max(grid.max() for grid, *_ in grids), 10))
+    for axes, what, (grid, *_) in zip(panels[:, 0], kinds, grids):
+        mesh = axes.imshow(numpy.ma.masked_equal(grid, 0), cmap=SEEN, norm=norm,
+                           interpolation="none", aspect="auto", origin="lower",
+                           extent=(bits[0] - 1, bits[-1], -0.5, len(orders) - 0.5))
+        axes.set_title("%s: %s" % (CALLS[what], thousands(grid.sum())))
+        axes.set_ylabel("order")
+        axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(8 if width >= NARROW else 4, integer=True))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda bit, _: time_text(2 ** bit)))
+        axes.grid(True, axis="x")
+        axes.set_axisbelow(True)
+    panels[-1, 0].set_xlabel("time of a call; a column is a power of two")
+    bar = figure.colorbar(mesh, ax=panels[:, 0], pad=0.01, aspect=30, shrink=0.8,
+                          format=FuncFormatter(thousands))
+    bar.set_label("calls")
+    bar.outline.set_edgecolor(SOFT)
     return figure
 
 

@@ -84,6 +84,12 @@ class Snapshot:
         return [(int(line[:9]), int(line[10:13]), line[14:])
                 for line in (self.path / "map").read_text().splitlines()[1:]]
 
+    @functools.cached_property
+    def latency(self):
+        """The rows of `latency`; none where it is off or not there."""
+        path = self.path / "latency"
+        return table(path) if path.is_file() else []
+
     @property
     def slabs(self):
         return [Slab(path) for path in sorted(self.path.glob("slabs/*"))]
