@@ -264,6 +264,26 @@ int respool_pool_account(struct respool_pool *pool, unsigned int tag,
 	return handle ? 0 : -ENOENT;
 }
 
+/*
+ * What the page at index @page of @pool belongs to, and on whose account it is:
+ * "-" for what is nobody's.
+ */
+void respool_pool_block(struct respool_pool *pool, unsigned long page,
+			struct respool_block *block, char owner[RESPOOL_OWNER_LEN])
+{
+	const struct respool *handle = NULL;
+	unsigned long flags;
+
+	mutex_lock(&accounts_lock);
+	raw_spin_lock_irqsave(&pool->lock, flags);
+	respool_buddy_find(&pool->buddy, page, block);
+	raw_spin_unlock_irqrestore(&pool->lock, flags);
+	if (block->kind == RESPOOL_PAGE_ALLOCATED)
+		handle = pool->account[block->tag];
+	strscpy(owner, handle ? handle->owner : "-", RESPOOL_OWNER_LEN);
+	mutex_unlock(&accounts_lock);
+}
+
 /* From now on respool_get() finds the pool. */
 void respool_pool_publish(struct respool_pool *pool)
 {

@@ -285,6 +285,101 @@ static const struct file_operations map_fops = {
 	.release	= seq_release,
 };
 
+/*
+ * blocks: a row a block, read one at a time. The position is the page where the
+ * next row begins, after the title. What changes between two rows may begin in
+ * front of that; each row shows what is left of it, so that they fill the pool.
+ */
+
+static const char *const kind_names[] = {
+	[RESPOOL_PAGE_FREE]	 = "free",
+	[RESPOOL_PAGE_ALLOCATED] = "used",
+	[RESPOOL_PAGE_CACHED]	 = "cached",
+	[RESPOOL_PAGE_RESERVED]	 = "reserved",
+	[RESPOOL_PAGE_BAD]	 = "bad",
+	[RESPOOL_PAGE_OUTSIDE]	 = "unknown",
+};
+
+/**
+ * struct block_iter - A reader of "blocks".
+ * @pool: pool it reads
+ * @block: what the row at the position shows
+ * @owner: on whose account that is
+ */
+struct block_iter {
+	struct respool_pool *pool;
+	struct respool_block block;
+	char owner[RESPOOL_OWNER_LEN];
+};
+
+static void *blocks_start(struct seq_file *m, loff_t *pos)
+{
+	struct block_iter *it = m->private;
+	unsigned long page = *pos - 1;
+
+	if (!*pos)
+		return SEQ_START_TOKEN;
+	if (page >= it->pool->buddy.nr_pages)
+		return NULL;
+	respool_pool_block(it->pool, page, &it->block, it->owner);
+	/* Of a page in the middle of a change nothing is known. */
+	if (it->block.kind == RESPOOL_PAGE_OUTSIDE)
+		it->block.nr_pages = 1;
+	else
+		it->block.nr_pages -= page - it->block.page;
+	it->block.page = page;
+	return it;
+}
+
+static void *blocks_next(struct seq_file *m, void *v, loff_t *pos)
+{
+	const struct block_iter *it = m->private;
+
+	*pos += v == SEQ_START_TOKEN ? 1 : it->block.nr_pages;
+	return blocks_start(m, pos);
+}
+
+static void blocks_stop(struct seq_file *m, void *v)
+{
+}
+
+static int blocks_show(struct seq_file *m, void *v)
+{
+	const struct block_iter *it = m->private;
+
+	if (v == SEQ_START_TOKEN)
+		seq_puts(m, "page pages use owner\n");
+	else
+		seq_printf(m, "%lu %lu %s %s\n", it->block.page, it->block.nr_pages,
+			   kind_names[it->block.kind], it->owner);
+	return 0;
+}
+
+static const struct seq_operations blocks_sops = {
+	.start	= blocks_start,
+	.next	= blocks_next,
+	.stop	= blocks_stop,
+	.show	= blocks_show,
+};
+
+static int blocks_open(struct inode *inode, struct file *file)
+{
+	struct block_iter *it = __seq_open_private(file, &blocks_sops, sizeof(*it));
+
+	if (!it)
+		return -ENOMEM;
+	it->pool = inode->i_private;
+	return 0;
+}
+
+static const struct file_operations blocks_fops = {
+	.owner		= THIS_MODULE,
+	.open		= blocks_open,
+	.read		= seq_read,
+	.llseek		= seq_lseek,
+	.release	= seq_release_private,
+};
+
 /* Directories */
 
 /* Where the byte layer's slabs on @pool are shown. */
@@ -306,6 +401,7 @@ void respool_debugfs_add_pool(struct respool_pool *pool)
 	debugfs_create_file("stats", 0444, dir, pool, &stats_fops);
 	debugfs_create_file("orders", 0444, dir, pool, &orders_fops);
 	debugfs_create_file("map", 0444, dir, pool, &map_fops);
+	debugfs_create_file("blocks", 0444, dir, pool, &blocks_fops);
 	debugfs_create_file("fragmentation", 0444, dir, pool, &fragmentation_fops);
 	debugfs_create_file("failures", 0400, dir, pool, &failures_fops);
 	debugfs_create_file("why", 0444, dir, pool, &why_fops);

@@ -188,6 +188,8 @@ void respool_pool_stats(struct respool_pool *pool, struct respool_stats *stats);
 int respool_pool_validate(struct respool_pool *pool, char *why, size_t len);
 int respool_pool_account(struct respool_pool *pool, unsigned int tag,
 			 struct respool_account *account);
+void respool_pool_block(struct respool_pool *pool, unsigned long page,
+			struct respool_block *block, char owner[RESPOOL_OWNER_LEN]);
 void respool_pool_map(struct respool_pool *pool, unsigned long region,
 		      u64 pages[RESPOOL_REGION_PAGES / 64], u64 free[RESPOOL_REGION_PAGES / 64]);
 

@@ -355,6 +355,50 @@ TEST_F(debugfs, map_draws_every_page)
 	EXPECT_GE(stats.allocated_pages + stats.cached_pages + 2 * 7, drawn);
 }
 
+/* What a row of the pool's "blocks" says a page is. */
+static bool is_owner(const char *use, const char *owner, const char *task)
+{
+	if (strcmp(use, "used"))
+		return !strcmp(owner, "-") && (!strcmp(use, "free") || !strcmp(use, "cached"));
+	return !strcmp(owner, task) || !strcmp(owner, "slab:shown");
+}
+
+TEST_F(debugfs, blocks_fill_the_pool)
+{
+	struct respool_test_pool_stats stats = pool_stats(self->fd);
+	__u64 free[RESPOOL_TEST_NR_ORDERS] = {}, cached = 0, slab_pages = 0;
+	unsigned long page, pages, at = 0;
+	char use[16], owner[64], task[64], *line;
+	unsigned int order, exact = 0;
+	int fields;
+
+	snprintf(task, sizeof(task), "test:debugfs/%d", getpid());
+	READ(POOL_DIR "blocks");
+	line = strtok(text, "\n");
+	EXPECT_STREQ("page pages use owner", line);
+	while ((line = strtok(NULL, "\n"))) {
+		fields = sscanf(line, "%lu %lu %15s %63s", &page, &pages, use, owner);
+		ASSERT_EQ(4, fields);
+		ASSERT_EQ(at, page);
+		ASSERT_LT(0, pages);
+		EXPECT_TRUE(is_owner(use, owner, task)) TH_LOG("%s", line);
+		if (!strcmp(use, "free")) {
+			EXPECT_EQ(0, pages & (pages - 1));
+			free[__builtin_ctzl(pages)]++;
+		}
+		cached += strcmp(use, "cached") ? 0 : pages;
+		slab_pages += strcmp(owner, "slab:shown") ? 0 : pages;
+		exact += pages == 77;
+		at += pages;
+	}
+	EXPECT_EQ(stats.pages, at);
+	for (order = 0; order < RESPOOL_TEST_NR_ORDERS; order++)
+		EXPECT_EQ(stats.order[order].free_blocks, free[order]);
+	EXPECT_EQ(stats.cached_pages, cached);
+	EXPECT_EQ(slab_stats(self->fd, self->slab).held_pages, slab_pages);
+	EXPECT_EQ(1, exact);
+}
+
 TEST_F(debugfs, validate_says_ok)
 {
 	READ(POOL_DIR "validate");
@@ -439,11 +483,11 @@ static long long parse_link(const char *word)
 static bool walk_block(struct walk *walk, const char *line, const char *used_owner)
 {
 	struct block *block = &blocks[nr_blocks];
-	char use[16], next[24], prev[24], owner[64];
+	char use[16], next[24], prev[24], footer[24], owner[64];
 	unsigned int prev_used;
 
-	if (sscanf(line, "%lld %llu %15s %u %23s %23s %63s", &block->offset, &block->bytes, use,
-		   &prev_used, next, prev, owner) != 7)
+	if (sscanf(line, "%lld %llu %15s %u %23s %23s %23s %63s", &block->offset, &block->bytes,
+		   use, &prev_used, next, prev, footer, owner) != 8)
 		return false;
 	block->cached = !strcmp(use, "cached");
 	block->used = block->cached || !strcmp(use, "used");
@@ -451,6 +495,10 @@ static bool walk_block(struct walk *walk, const char *line, const char *used_own
 	block->prev = parse_link(prev);
 	if (!walk->at || block->offset != walk->at || prev_used != walk->prev_used ||
 	    strcmp(owner, block->used && !block->cached ? used_owner : "-"))
+		return false;
+	/* A free block says its size twice, any other once. */
+	if (!strcmp(use, "free") ? parse_link(footer) != (long long)block->bytes :
+				   !!strcmp(footer, "-"))
 		return false;
 	if (!strcmp(use, "end"))
 		return walk_end(walk, block);
@@ -473,7 +521,7 @@ static bool walk_blocks(const char *path, const char *owner)
 	if (client_read_file(path, text, sizeof(text)) <= 0)
 		return false;
 	line = strtok_r(text, "\n", &rest);
-	if (strcmp(line, "offset bytes use prev_used next prev owner"))
+	if (strcmp(line, "offset bytes use prev_used next prev footer owner"))
 		return false;
 	while ((line = strtok_r(NULL, "\n", &rest))) {
 		if (walk_run(&walk, line) || walk_block(&walk, line, owner))
@@ -669,8 +717,9 @@ TEST_F(debugfs, slab_directory_goes_with_the_slab)
 TEST_F(debugfs, every_file_can_be_read_through_small_buffers)
 {
 	static const char *const files[] = {
-		POOL_DIR "stats", POOL_DIR "orders", POOL_DIR "map", POOL_DIR "owners",
-		SLAB_DIR "stats", SLAB_DIR "classes", SLAB_DIR "objects", SLAB_DIR "blocks",
+		POOL_DIR "stats", POOL_DIR "orders", POOL_DIR "map", POOL_DIR "blocks",
+		POOL_DIR "owners", SLAB_DIR "stats", SLAB_DIR "classes", SLAB_DIR "objects",
+		SLAB_DIR "blocks",
 	};
 	static char slow[sizeof(text)];
 	unsigned int i;

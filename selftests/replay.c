@@ -33,6 +33,9 @@ static const char usage[] =
 	"  --repeat N        replay each trace N times\n"
 	"  --progress        a line each second to standard error\n"
 	"  --at-peak COMMAND run a shell command while most is live, once a trace\n"
+	"  --every N         and after each N operations, from none on, with how many\n"
+	"                    those were in $OPERATION (at the peak it is \"peak\")\n"
+	"  --no-magazines    the slab has no magazines: each free is a merge\n"
 	"  --twice           load the modules with a pool of twice the trace's peak\n"
 	"  --smallest        as --twice, and find the smallest pool that serves it, too\n"
 	"Exit status: 0; 1 if an operation failed or the state is broken; 2 for a bad\n"
@@ -45,7 +48,9 @@ struct options {
 	const char *pool;
 	const char *at_peak;
 	__u32 fit;
+	__u32 slab_flags;
 	unsigned long repeat;
+	unsigned long every;		/* operations; 0 for at the peak only */
 	bool check;
 	bool irqs_off;
 	bool progress;
@@ -74,7 +79,7 @@ struct replay {
 	uint64_t failed;
 	uint64_t total_ns;
 	uint64_t max_ns;
-	bool broken;			/* the state is, or the peak's command failed */
+	bool broken;			/* the state is, or a command failed */
 };
 
 static int complain(const char *what, int error)
@@ -170,7 +175,13 @@ static void account(struct replay *replay, const struct trace_op *op, int error)
 		replay->peak = replay->live;
 }
 
-/* Up to BATCH operations; a batch ends with the one that reaches the peak. */
+/* Whether a command is to be run after @done operations, but for the peak's. */
+static bool is_due(const struct replay *replay, uint32_t done)
+{
+	return replay->options->every && done % replay->options->every == 0;
+}
+
+/* Up to BATCH operations; a batch ends where a command may be run. */
 static int replay_batch(struct replay *replay)
 {
 	static struct respool_test_op ops[BATCH];
@@ -181,7 +192,8 @@ static int replay_batch(struct replay *replay)
 
 	for (n = 0; n < BATCH && replay->next + n < replay->trace->nr_ops; n++) {
 		ops[n] = driver_op(replay, &from[n]);
-		if (replay->next + n == replay->trace->peak_op) {
+		if (replay->next + n == replay->trace->peak_op ||
+		    is_due(replay, replay->next + n + 1)) {
 			n++;
 			break;
 		}
@@ -199,16 +211,32 @@ static int replay_batch(struct replay *replay)
 	return 0;
 }
 
-static void at_peak(struct replay *replay)
+static void run_command(struct replay *replay, const char *operation)
 {
-	read_footprint(replay);
 	if (!replay->options->at_peak)
 		return;
 	fflush(stdout);
+	setenv("OPERATION", operation, 1);
 	if (system(replay->options->at_peak)) {
-		fprintf(stderr, "replay: the command at the peak failed\n");
+		fprintf(stderr, "replay: the command at operation %s failed\n", operation);
 		replay->broken = true;
 	}
+}
+
+static void run_if_due(struct replay *replay)
+{
+	char operation[16];
+
+	if (!is_due(replay, replay->next))
+		return;
+	snprintf(operation, sizeof(operation), "%" PRIu32, replay->next);
+	run_command(replay, operation);
+}
+
+static void at_peak(struct replay *replay)
+{
+	read_footprint(replay);
+	run_command(replay, "peak");
 }
 
 static int replay_once(struct replay *replay, bool first)
@@ -216,12 +244,16 @@ static int replay_once(struct replay *replay, bool first)
 	int error;
 
 	replay->next = 0;
+	if (first)
+		run_if_due(replay);
 	while (replay->next < replay->trace->nr_ops) {
 		error = replay_batch(replay);
 		if (error)
 			return error;
 		if (first && replay->next == replay->trace->peak_op + 1)
 			at_peak(replay);
+		if (first)
+			run_if_due(replay);
 		tell_progress(replay);
 		if (replay->failed && replay->stop_on_failure)
 			break;
@@ -253,7 +285,8 @@ static int replay_opened(struct replay *replay)
 	client_ioctl(replay->fd, RESPOOL_TEST_IOC_POOL_STATS, &stats);
 	replay->pages_before = stats.allocated_pages;
 	if (!replay->trace->pages)
-		replay->slab = client_slab_with(replay->fd, "replay", replay->options->fit, 0);
+		replay->slab = client_slab_with(replay->fd, "replay", replay->options->fit,
+						replay->options->slab_flags);
 	if (replay->slab < 0)
 		return replay->slab;
 
@@ -440,6 +473,8 @@ static bool parse_options(struct options *options, int argc, char **argv)
 		{ "repeat", required_argument, NULL, 'r' },
 		{ "progress", no_argument, NULL, 'g' },
 		{ "at-peak", required_argument, NULL, 'a' },
+		{ "every", required_argument, NULL, 'e' },
+		{ "no-magazines", no_argument, NULL, 'z' },
 		{ "twice", no_argument, NULL, 't' },
 		{ "smallest", no_argument, NULL, 'm' },
 		{}
@@ -479,6 +514,14 @@ static bool parse_options(struct options *options, int argc, char **argv)
 			break;
 		case 'a':
 			options->at_peak = optarg;
+			break;
+		case 'e':
+			options->every = strtoul(optarg, &end, 10);
+			if (!options->every || *end)
+				return false;
+			break;
+		case 'z':
+			options->slab_flags |= RESPOOL_TEST_SLAB_NO_MAGAZINES;
 			break;
 		case 'm':
 			options->smallest = true;

@@ -68,6 +68,13 @@ commands_run_at_the_peak() {
 	field peak_payload_bytes $((pages * 4096))
 }
 
+commands_run_every_so_often() {
+	./replay --twice --every 10000 --at-peak "echo \$OPERATION >>$work/when" \
+		traces/kmalloc/kmalloc-files.rep.gz >"$work/json" || return
+	[ "$(grep -c peak "$work/when")" = 1 ] &&
+		[ "$(grep -v peak "$work/when" | xargs)" = "0 $(seq 10000 10000 70000 | xargs)" ]
+}
+
 # refused TEXT WHERE: printf's TEXT as a trace is refused with a line that
 # starts with the file's name and the line number WHERE.
 refused() {
@@ -104,7 +111,7 @@ missing_file_is_refused() {
 
 traces=$(find traces -name '*.gz' | sort)
 echo "TAP version 13"
-echo "1..$(($(echo "$traces" | wc -l) + 18))"
+echo "1..$(($(echo "$traces" | wc -l) + 19))"
 for trace in $traces; do
 	check "${trace#traces/} replays in twice its peak" replays_all "$trace"
 done
@@ -113,6 +120,7 @@ for fit in best first next; do
 done
 check "smallest pool is found" finds_smallest
 check "command runs at the peak" commands_run_at_the_peak
+check "command runs after every so many operations" commands_run_every_so_often
 check "pool that is too small fails operations and nothing else" fails_in_a_small_pool
 check "missing file is refused" missing_file_is_refused
 check "empty file is refused" refused '' 1

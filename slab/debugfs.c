@@ -200,6 +200,14 @@ static void show_link(struct seq_file *m, const struct blocks_iter *it, const vo
 		seq_puts(m, " -");
 }
 
+static void show_footer(struct seq_file *m, const struct respool_block_row *row)
+{
+	if (row->footer)
+		seq_printf(m, " %zu", row->footer);
+	else
+		seq_puts(m, row->kind == RESPOOL_BLOCK_FREE ? " damaged" : " -");
+}
+
 /* Every block of a slab is on the slab's account. */
 static void show_owner(struct seq_file *m, const struct blocks_iter *it,
 		       const struct respool_block_row *row)
@@ -217,6 +225,7 @@ static void show_block(struct seq_file *m, const struct blocks_iter *it,
 		   respool_block_kind_names[row->kind], row->prev_used);
 	show_link(m, it, row->next);
 	show_link(m, it, row->prev);
+	show_footer(m, row);
 	show_owner(m, it, row);
 	seq_putc(m, '\n');
 }
@@ -228,7 +237,7 @@ static int blocks_show(struct seq_file *m, void *v)
 	size_t i;
 
 	if (v == SEQ_START_TOKEN) {
-		seq_puts(m, "offset bytes use prev_used next prev owner\n");
+		seq_puts(m, "offset bytes use prev_used next prev footer owner\n");
 		return 0;
 	}
 	if (look->rows[0].addr == look->run + 1)

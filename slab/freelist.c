@@ -1594,6 +1594,8 @@ void respool_freelist_close(struct respool_freelist *f, struct respool_cursor *c
 static void describe_block(const struct respool_freelist *f, const struct respool_header *b,
 			   struct respool_block_row *row)
 {
+	const u64 *footer;
+
 	memset(row, 0, sizeof(*row));
 	row->addr = b;
 	row->kind = RESPOOL_BLOCK_DAMAGED;
@@ -1609,6 +1611,9 @@ static void describe_block(const struct respool_freelist *f, const struct respoo
 		return;
 	row->next = link_at(f, &b->next);
 	row->prev = link_at(f, &b->prev);
+	footer = footer_before(after(b));
+	if (is_intact(f, footer))
+		row->footer = (u32)*footer;
 }
 
 /**

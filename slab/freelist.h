@@ -215,6 +215,7 @@ enum respool_block_kind {
  * @prev_used: the block in front is handed out, or there is none
  * @next: header of the next block of its class, %NULL for none or a used block
  * @prev: header of the previous block of its class, the same way
+ * @footer: size that the footer of a free block says; 0 for a damaged or no footer
  */
 struct respool_block_row {
 	const void *addr;
@@ -223,6 +224,7 @@ struct respool_block_row {
 	bool prev_used;
 	const void *next;
 	const void *prev;
+	size_t footer;
 };
 
 /* What respool_freelist_around() shows in front of a place. */

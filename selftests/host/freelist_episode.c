@@ -130,6 +130,7 @@ static void compare_row(const struct episode *e, const struct respool_block_row 
 	if (what == CELL_FREE ? before == CELL_FREE : what != cell)
 		differ("cell %u is inside a block", cell);
 	expect_equal("bytes", row->bytes, block_cells(t, cell) * CELL_BYTES);
+	expect_equal("footer", row->footer, what == CELL_FREE ? row->bytes : 0);
 }
 
 /* Rows lie side by side, whatever the run; the last is its end or one of many. */
