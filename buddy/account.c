@@ -299,6 +299,22 @@ void respool_pool_withdraw(struct respool_pool *pool)
 	mutex_unlock(&accounts_lock);
 }
 
+/* Visit each pool, until one has an error. */
+int respool_pools_each(int (*visit)(struct respool_pool *pool))
+{
+	struct respool_pool *pool;
+	int error = 0;
+
+	mutex_lock(&accounts_lock);
+	list_for_each_entry(pool, &pools, node) {
+		error = visit(pool);
+		if (error)
+			break;
+	}
+	mutex_unlock(&accounts_lock);
+	return error;
+}
+
 /* @cpu is gone and needs its magazines no more. */
 void respool_pools_drain_cpu(unsigned int cpu)
 {

@@ -180,6 +180,15 @@ static int why_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(why);
 
+/* latency */
+
+static int latency_show(struct seq_file *m, void *unused)
+{
+	respool_latency_show(m, m->private);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(latency);
+
 /* owners */
 
 static int owners_show(struct seq_file *m, void *unused)
@@ -405,6 +414,7 @@ void respool_debugfs_add_pool(struct respool_pool *pool)
 	debugfs_create_file("fragmentation", 0444, dir, pool, &fragmentation_fops);
 	debugfs_create_file("failures", 0400, dir, pool, &failures_fops);
 	debugfs_create_file("why", 0444, dir, pool, &why_fops);
+	debugfs_create_file("latency", 0444, dir, pool, &latency_fops);
 	debugfs_create_file("owners", 0444, dir, pool, &owners_fops);
 	debugfs_create_file("validate", 0400, dir, pool, &validate_fops);
 	pool->debugfs_slabs = debugfs_create_dir("slabs", dir);

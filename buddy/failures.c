@@ -31,6 +31,10 @@ static_assert(RESPOOL_HOLDER_LEN == RESPOOL_OWNER_LEN);
 #define MAX_PLACES		128
 #define MAX_BLOCKS		64
 
+/* And in "why", by one who has time. */
+#define WHY_PLACES		65536
+#define WHY_BLOCKS		65536
+
 /* Blocks that are looked at under one hold of the pool's lock. */
 #define BATCH			16
 
@@ -341,7 +345,7 @@ void respool_why_show(struct seq_file *m, struct respool_pool *pool)
 
 	seq_puts(m, "order now place held_pages in_the_way\n");
 	for (order = 0; order <= pool->buddy.max_order; order++) {
-		struct search s = { .pool = pool, .places = ULONG_MAX, .blocks = ULONG_MAX };
+		struct search s = { .pool = pool, .places = WHY_PLACES, .blocks = WHY_BLOCKS };
 		const struct respool_fit fit = {
 			.nr_pages = 1UL << order, .last = pool->buddy.nr_pages - 1,
 		};
@@ -355,5 +359,6 @@ void respool_why_show(struct seq_file *m, struct respool_pool *pool)
 		}
 		show_way(m, &way);
 		seq_putc(m, '\n');
+		cond_resched();
 	}
 }

@@ -62,14 +62,15 @@ static __always_inline void take_batch(struct respool_magazines *m,
 {
 	unsigned long flags;
 	int whole = -1;
+	u64 since = 0;
 
 	raw_spin_lock_irqsave(m->lock, flags);
 	if (watched)
-		respool_shape_note(m);
+		since = respool_shape_note(m);
 	magazine->nr = respool_buddy_alloc_batch(m->buddy, order, m->refill[order],
 						 magazine->page);
 	if (watched)
-		whole = respool_shape_cut(m);
+		whole = respool_shape_cut(m, order, since);
 	raw_spin_unlock_irqrestore(m->lock, flags);
 	respool_shape_trace_cut(m, magazine->page[0], order, whole);
 }
@@ -101,7 +102,7 @@ static void fill_empty(struct respool_magazines *m, struct respool_cpu *cpu,
 	if (unlikely(cpu->words.nr | cpu->regions.nr) &&
 	    cut_words(m, cpu, magazine, order, m->refill[order]))
 		return;
-	if (trace_respool_page_split_enabled())
+	if (trace_respool_page_split_enabled() || respool_latency_on())
 		take_batch_watched(m, magazine, order);
 	else
 		take_batch(m, magazine, order, false);
@@ -115,13 +116,14 @@ static __always_inline unsigned int give_batch(struct respool_magazines *m,
 {
 	unsigned long flags;
 	int whole = -1;
+	u64 since = 0;
 
 	raw_spin_lock_irqsave(m->lock, flags);
 	if (watched)
-		respool_shape_note(m);
+		since = respool_shape_note(m);
 	nr = respool_buddy_free_batch(m->buddy, order, nr, magazine->page);
 	if (watched)
-		whole = respool_shape_merged(m);
+		whole = respool_shape_merged(m, order, since);
 	raw_spin_unlock_irqrestore(m->lock, flags);
 	respool_shape_trace_merged(m, magazine->page[0], order, whole);
 	return nr;
@@ -144,7 +146,7 @@ static __always_inline void drain(struct respool_magazines *m, const struct resp
 {
 	unsigned int left;
 
-	if (trace_respool_page_merge_enabled())
+	if (trace_respool_page_merge_enabled() || respool_latency_on())
 		nr = give_batch_watched(m, magazine, order, nr);
 	else
 		nr = give_batch(m, magazine, order, nr, false);

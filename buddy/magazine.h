@@ -16,6 +16,7 @@
 
 #include "buddy/buddy.h"
 #include "buddy/cpulock.h"
+#include "buddy/latency.h"
 
 #define RESPOOL_MAGAZINES	11	/* orders 0..10 */
 #define RESPOOL_MAGAZINE_SIZE	191	/* blocks, at most */
@@ -61,6 +62,7 @@ struct respool_magazines {
 	struct respool_buddy *buddy;		/* I: the core behind */
 	raw_spinlock_t *lock;			/* I: the pool's, which guards it */
 	const char *name;			/* I: the pool's, for traces */
+	struct respool_latency __percpu *latency;	/* see latency.h; NULL: never asked for */
 	unsigned long was_free[RESPOOL_BUDDY_ORDERS];	/* @lock: see shape.h */
 };
 

@@ -14,6 +14,7 @@
 #include <linux/string.h>
 
 #include "buddy/debugfs.h"
+#include "buddy/latency.h"
 #include "buddy/pool.h"
 #include "slab/cache.h"
 #include "slab/debug.h"
@@ -28,6 +29,30 @@ static char *debug = "";
 module_param(debug, charp, 0444);
 MODULE_PARM_DESC(debug,
 		 "Debugging of slabs as WORD[,WORD...][:SLAB[,SLAB...]]: redzone, poison, stacks, quarantine or all, for the slabs named or for every slab (default none)");
+
+static bool latency;
+
+static int set_latency(const char *text, const struct kernel_param *param)
+{
+	bool on;
+	int error = kstrtobool(text ?: "1", &on);
+
+	if (!error)
+		error = respool_latency_switch(on);
+	if (!error)
+		latency = on;
+	return error;
+}
+
+static const struct kernel_param_ops latency_ops = {
+	.flags = KERNEL_PARAM_OPS_FL_NOARG,
+	.set = set_latency,
+	.get = param_get_bool,
+};
+
+module_param_cb(latency, &latency_ops, &latency, 0644);
+MODULE_PARM_DESC(latency,
+		 "Count how long calls of the page layer take, for the file latency in debugfs; from zero each time it is switched on (bool, default N)");
 
 static struct respool_spec *specs;
 static struct respool_pool **live;

@@ -215,16 +215,17 @@ static __always_inline unsigned long do_alloc_core(struct respool *handle, unsig
 	struct respool_pool *pool = handle->pool;
 	unsigned long flags, page = RESPOOL_NO_PAGE;
 	int whole = -1;
+	u64 since = 0;
 
 	raw_spin_lock_irqsave(&pool->lock, flags);
 	if (watched)
-		respool_shape_note(&pool->magazines);
+		since = respool_shape_note(&pool->magazines);
 	if (respool_may_take(pool, nr_pages, gfp))
 		page = respool_buddy_alloc_exact(&pool->buddy, nr_pages, handle->tag);
 	if (page != RESPOOL_NO_PAGE)
 		respool_charge(handle, nr_pages);
 	if (watched)
-		whole = respool_shape_cut(&pool->magazines);
+		whole = respool_shape_cut(&pool->magazines, respool_order_of(nr_pages), since);
 	raw_spin_unlock_irqrestore(&pool->lock, flags);
 	respool_shape_trace_cut(&pool->magazines, page, respool_order_of(nr_pages), whole);
 	return page;
@@ -239,7 +240,7 @@ static noinline unsigned long alloc_core_watched(struct respool *handle, unsigne
 /* From the core, when no magazine could serve. */
 static unsigned long alloc_core(struct respool *handle, unsigned long nr_pages, gfp_t gfp)
 {
-	if (trace_respool_page_split_enabled())
+	if (trace_respool_page_split_enabled() || respool_latency_on())
 		return alloc_core_watched(handle, nr_pages, gfp);
 	return do_alloc_core(handle, nr_pages, gfp, false);
 }
@@ -393,6 +394,36 @@ static noinline void *alloc_slow(struct respool *handle, unsigned int order,
 	return NULL;
 }
 
+/*
+ * Of an exported function, or of its copy that is timed. @caller is who called, 0 for
+ * whoever called this function: read where it is needed, or the common path pays for it.
+ */
+static __always_inline void *alloc_pages_of(struct respool *handle, unsigned int order, gfp_t gfp,
+					    unsigned long caller)
+{
+	struct respool_pool *pool = handle->pool;
+	unsigned long page;
+
+	/* What is traced goes the slow way. */
+	if (!trace_respool_page_alloc_enabled()) {
+		page = respool_magazine_pop(&pool->magazines, order, handle->tag);
+		if (likely(page != RESPOOL_NO_PAGE))
+			return finish_alloc(pool, page, 1UL << order, gfp);
+	}
+	return alloc_slow(handle, order, order < RESPOOL_NR_ORDERS ? 1UL << order : ULONG_MAX, gfp,
+			  caller ?: _RET_IP_);
+}
+
+static noinline void *alloc_pages_timed(struct respool *handle, unsigned int order, gfp_t gfp,
+					unsigned long caller)
+{
+	u64 since = local_clock();
+	void *addr = alloc_pages_of(handle, order, gfp, caller);
+
+	respool_latency_note(handle->pool->magazines.latency, RESPOOL_LATENCY_ALLOC, order, since);
+	return addr;
+}
+
 /**
  * respool_alloc_pages() - Allocate 2^@order contiguous pages.
  * @pool: handle, whose account the block goes on
@@ -420,19 +451,35 @@ static noinline void *alloc_slow(struct respool *handle, unsigned int order,
  */
 void *respool_alloc_pages(struct respool *pool, unsigned int order, gfp_t gfp)
 {
-	struct respool_pool *shared = pool->pool;
-	unsigned long page;
-
-	/* What is traced goes the slow way. */
-	if (!trace_respool_page_alloc_enabled()) {
-		page = respool_magazine_pop(&shared->magazines, order, pool->tag);
-		if (likely(page != RESPOOL_NO_PAGE))
-			return finish_alloc(shared, page, 1UL << order, gfp);
-	}
-	return alloc_slow(pool, order, order < RESPOOL_NR_ORDERS ? 1UL << order : ULONG_MAX, gfp,
-			  _RET_IP_);
+	if (respool_latency_on())
+		return alloc_pages_timed(pool, order, gfp, _RET_IP_);
+	return alloc_pages_of(pool, order, gfp, 0);
 }
 EXPORT_SYMBOL_GPL(respool_alloc_pages);
+
+static __always_inline void *alloc_exact_of(struct respool *handle, unsigned long nr_pages,
+					    gfp_t gfp, unsigned long caller)
+{
+	unsigned int order = respool_order_of(nr_pages);
+	unsigned long page = RESPOOL_NO_PAGE;
+
+	if (!trace_respool_page_alloc_enabled() && is_power_of_2(nr_pages))
+		page = respool_magazine_pop(&handle->pool->magazines, order, handle->tag);
+	if (page != RESPOOL_NO_PAGE)
+		return finish_alloc(handle->pool, page, nr_pages, gfp);
+	return alloc_slow(handle, order, nr_pages, gfp, caller ?: _RET_IP_);
+}
+
+static noinline void *alloc_exact_timed(struct respool *handle, unsigned long nr_pages, gfp_t gfp,
+					unsigned long caller)
+{
+	u64 since = local_clock();
+	void *addr = alloc_exact_of(handle, nr_pages, gfp, caller);
+
+	respool_latency_note(handle->pool->magazines.latency, RESPOOL_LATENCY_ALLOC,
+			     respool_order_of(nr_pages), since);
+	return addr;
+}
 
 /**
  * respool_alloc_exact() - Allocate a number of contiguous pages.
@@ -451,14 +498,9 @@ EXPORT_SYMBOL_GPL(respool_alloc_pages);
  */
 void *respool_alloc_exact(struct respool *pool, unsigned long nr_pages, gfp_t gfp)
 {
-	unsigned int order = respool_order_of(nr_pages);
-	unsigned long page = RESPOOL_NO_PAGE;
-
-	if (!trace_respool_page_alloc_enabled() && is_power_of_2(nr_pages))
-		page = respool_magazine_pop(&pool->pool->magazines, order, pool->tag);
-	if (page != RESPOOL_NO_PAGE)
-		return finish_alloc(pool->pool, page, nr_pages, gfp);
-	return alloc_slow(pool, order, nr_pages, gfp, _RET_IP_);
+	if (respool_latency_on())
+		return alloc_exact_timed(pool, nr_pages, gfp, _RET_IP_);
+	return alloc_exact_of(pool, nr_pages, gfp, 0);
 }
 EXPORT_SYMBOL_GPL(respool_alloc_exact);
 
@@ -470,10 +512,11 @@ static __always_inline int do_free_core(struct respool_pool *pool, unsigned long
 	struct respool_block block;
 	unsigned long flags;
 	int error = -EUCLEAN, whole = -1;
+	u64 since = 0;
 
 	raw_spin_lock_irqsave(&pool->lock, flags);
 	if (watched)
-		respool_shape_note(&pool->magazines);
+		since = respool_shape_note(&pool->magazines);
 	if (!*pool->broken)
 		error = respool_buddy_free(&pool->buddy, page, order, &block);
 	if (!error) {
@@ -482,7 +525,7 @@ static __always_inline int do_free_core(struct respool_pool *pool, unsigned long
 		pool->frees++;
 	}
 	if (watched && !error)
-		whole = respool_shape_merged(&pool->magazines);
+		whole = respool_shape_merged(&pool->magazines, block.order, since);
 	raw_spin_unlock_irqrestore(&pool->lock, flags);
 	if (watched && !error)
 		respool_shape_trace_merged(&pool->magazines, page, block.order, whole);
@@ -497,7 +540,7 @@ static noinline int free_core_watched(struct respool_pool *pool, unsigned long p
 
 static int free_core(struct respool_pool *pool, unsigned long page, unsigned int order)
 {
-	if (trace_respool_page_merge_enabled())
+	if (trace_respool_page_merge_enabled() || respool_latency_on())
 		return free_core_watched(pool, page, order);
 	return do_free_core(pool, page, order, false);
 }
@@ -556,8 +599,8 @@ static noinline int free_slow(struct respool_pool *pool, void *addr, unsigned in
 	return error;
 }
 
-static __always_inline int free_block(struct respool_pool *pool, void *addr, unsigned int order,
-				      bool any)
+static __always_inline int free_block_of(struct respool_pool *pool, void *addr,
+					 unsigned int order, bool any, unsigned long caller)
 {
 	unsigned long page = ror64(addr - pool->backing.vaddr, PAGE_SHIFT);
 
@@ -569,7 +612,35 @@ static __always_inline int free_block(struct respool_pool *pool, void *addr, uns
 	}
 	/* An order beyond all is wrong, never any. */
 	order = any ? RESPOOL_ANY_ORDER : min_t(unsigned int, order, RESPOOL_NR_ORDERS);
-	return free_slow(pool, addr, order, _RET_IP_);
+	return free_slow(pool, addr, order, caller ?: _RET_IP_);
+}
+
+/* Order of the block that starts at @addr, or of the first part of it; 0 if none does. */
+static unsigned int order_at(struct respool_pool *pool, const void *addr)
+{
+	unsigned long page = respool_page_at(pool, addr);
+
+	return page == RESPOOL_NO_PAGE ? 0 :
+	       respool_state_order(READ_ONCE(pool->buddy.state[page]));
+}
+
+static noinline int free_block_timed(struct respool_pool *pool, void *addr, unsigned int order,
+				     bool any, unsigned long caller)
+{
+	unsigned int of = any ? order_at(pool, addr) : order;
+	u64 since = local_clock();
+	int error = free_block_of(pool, addr, order, any, caller);
+
+	respool_latency_note(pool->magazines.latency, RESPOOL_LATENCY_FREE, of, since);
+	return error;
+}
+
+static __always_inline int free_block(struct respool_pool *pool, void *addr, unsigned int order,
+				      bool any)
+{
+	if (respool_latency_on())
+		return free_block_timed(pool, addr, order, any, _RET_IP_);
+	return free_block_of(pool, addr, order, any, 0);
 }
 
 /**
@@ -675,6 +746,9 @@ struct respool_pool *respool_pool_create(const struct respool_spec *spec)
 	if (!pool->clear)
 		goto err_destroy;
 	pool->magazines.name = pool->spec.name;
+	error = respool_latency_init(pool);
+	if (error)
+		goto err_destroy;
 	error = respool_magazines_init(&pool->magazines, &pool->buddy, &pool->lock,
 				       !spec->no_magazines);
 	if (error)
@@ -691,6 +765,7 @@ void respool_pool_destroy(struct respool_pool *pool)
 {
 	irq_work_sync(&pool->wake);
 	respool_magazines_destroy(&pool->magazines);
+	free_percpu(pool->magazines.latency);
 	kvfree(pool->clear);
 	kvfree(pool->metadata);
 	respool_backing_release(&pool->backing);

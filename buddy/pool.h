@@ -179,6 +179,7 @@ void respool_pool_destroy(struct respool_pool *pool);
 void respool_pool_publish(struct respool_pool *pool);
 void respool_pool_withdraw(struct respool_pool *pool);
 void respool_pools_drain_cpu(unsigned int cpu);
+int respool_pools_each(int (*visit)(struct respool_pool *pool));
 
 unsigned long respool_pool_freeze(struct respool_pool *pool) __acquires(&pool->lock);
 void respool_pool_thaw(struct respool_pool *pool, unsigned long flags) __releases(&pool->lock);

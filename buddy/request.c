@@ -62,21 +62,23 @@ static int fit_of(const struct respool_pool *pool, const struct respool_request 
 static unsigned long alloc_fit(struct respool *handle, const struct respool_fit *fit, gfp_t gfp)
 {
 	struct respool_pool *pool = handle->pool;
-	bool watched = trace_respool_page_split_enabled();
+	bool watched = trace_respool_page_split_enabled() || respool_latency_on();
+	unsigned int order = respool_order_of(fit->nr_pages);
 	unsigned long flags, page = RESPOOL_NO_PAGE;
 	int whole = -1;
+	u64 since = 0;
 
 	raw_spin_lock_irqsave(&pool->lock, flags);
 	if (watched)
-		respool_shape_note(&pool->magazines);
+		since = respool_shape_note(&pool->magazines);
 	if (respool_may_take(pool, fit->nr_pages, gfp))
 		page = respool_buddy_alloc_fit(&pool->buddy, fit, handle->tag);
 	if (page != RESPOOL_NO_PAGE)
 		respool_charge(handle, fit->nr_pages);
 	if (watched)
-		whole = respool_shape_cut(&pool->magazines);
+		whole = respool_shape_cut(&pool->magazines, order, since);
 	raw_spin_unlock_irqrestore(&pool->lock, flags);
-	respool_shape_trace_cut(&pool->magazines, page, respool_order_of(fit->nr_pages), whole);
+	respool_shape_trace_cut(&pool->magazines, page, order, whole);
 	return page;
 }
 

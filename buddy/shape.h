@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a call of the core did to the pool's free blocks, to be traced: the core
- * keeps no list of splits and merges, but it counts free blocks by order, and
- * the counts before and after tell what was cut or came to be.
+ * What a call of the core did to the pool's free blocks, to be traced, and how
+ * long it took: the core keeps no list of splits and merges, but it counts free
+ * blocks by order, and the counts before and after tell what was cut or came to be.
  *
  * Who looks does so in a copy of the function that is made for it, so that the
  * one that is in use otherwise pays with a branch that is not taken.
@@ -14,30 +14,42 @@
 
 #include "buddy/magazine.h"
 
-/* Before the call. Under the pool's lock, as the next two. */
-static inline void respool_shape_note(struct respool_magazines *m)
+/* Before the call. Under the pool's lock, as the next two; returns the time. */
+static inline u64 respool_shape_note(struct respool_magazines *m)
 {
 	memcpy(m->was_free, m->buddy->nr_free, sizeof(m->was_free));
+	return local_clock();
 }
 
-/* After it: the largest order of which there is a block less; -1 for none. */
-static inline int respool_shape_cut(const struct respool_magazines *m)
+static inline void respool_shape_end(const struct respool_magazines *m, unsigned int order,
+				     u64 since)
 {
-	int order = RESPOOL_BUDDY_ORDERS - 1;
+	if (respool_latency_on())
+		respool_latency_note(m->latency, RESPOOL_LATENCY_HOLD, order, since);
+}
 
-	while (order >= 0 && m->buddy->nr_free[order] >= m->was_free[order])
-		order--;
-	return order;
+/* After it, for @order: the largest order of which there is a block less; -1 for none. */
+static inline int respool_shape_cut(const struct respool_magazines *m, unsigned int order,
+				    u64 since)
+{
+	int whole = RESPOOL_BUDDY_ORDERS - 1;
+
+	respool_shape_end(m, order, since);
+	while (whole >= 0 && m->buddy->nr_free[whole] >= m->was_free[whole])
+		whole--;
+	return whole;
 }
 
 /* The largest order of which there is a block more; -1 for none. */
-static inline int respool_shape_merged(const struct respool_magazines *m)
+static inline int respool_shape_merged(const struct respool_magazines *m, unsigned int order,
+				       u64 since)
 {
-	int order = RESPOOL_BUDDY_ORDERS - 1;
+	int whole = RESPOOL_BUDDY_ORDERS - 1;
 
-	while (order >= 0 && m->buddy->nr_free[order] <= m->was_free[order])
-		order--;
-	return order;
+	respool_shape_end(m, order, since);
+	while (whole >= 0 && m->buddy->nr_free[whole] <= m->was_free[whole])
+		whole--;
+	return whole;
 }
 
 /* Without the lock: for blocks of @order at @page and perhaps others, one of @whole was cut, */

@@ -285,6 +285,66 @@ TEST_F(debugfs, regions_are_counted_by_fullness)
 	EXPECT_EQ(NULL, strtok(NULL, "\n"));
 }
 
+static bool switch_latency(const char *to)
+{
+	int fd = open("/sys/module/respool/parameters/latency", O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, to, 1) == 1;
+
+	close(fd);
+	return done;
+}
+
+/* Calls of a kind and order that "latency" has, of any order for -1. */
+static __u64 latency_count(const char *what, int order)
+{
+	__u64 count, below, all = 0;
+	char kind[16], *line, *rest;
+	int of, fields;
+
+	if (client_read_file(POOL_DIR "latency", text, sizeof(text)) < 0)
+		return -1;
+	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		fields = sscanf(line, "%15s %d %llu %llu", kind, &of, &below, &count);
+		if (fields == 4 && !strcmp(kind, what) && (order < 0 || of == order))
+			all += count;
+	}
+	return all;
+}
+
+static int alloc_and_free(int fd, unsigned int nr)
+{
+	unsigned int i;
+	int error = 0;
+
+	for (i = 0; i < nr; i++)
+		error |= run(fd, OP(ALLOC_PAGES, .handle = 210 + i, .size = 1), NULL);
+	for (i = 0; i < nr; i++)
+		error |= run(fd, OP(FREE, .handle = 210 + i), NULL);
+	return error;
+}
+
+TEST_F(debugfs, latency_counts_each_call_while_it_is_on)
+{
+	ASSERT_TRUE(switch_latency("1"));
+	EXPECT_EQ(0, latency_count("alloc", -1) + latency_count("free", -1));
+	ASSERT_EQ(0, alloc_and_free(self->fd, 30));
+	ASSERT_EQ(0, run(self->fd, OP(ALLOC_EXACT, .handle = 210, .size = 7), NULL));
+	ASSERT_EQ(0, run(self->fd, OP(FREE, .handle = 210), NULL));
+	EXPECT_EQ(30, latency_count("alloc", 1));
+	EXPECT_EQ(30, latency_count("free", 1));
+	EXPECT_EQ(1, latency_count("alloc", 3));
+	EXPECT_EQ(31, latency_count("alloc", -1));
+	EXPECT_EQ(31, latency_count("free", -1));
+	EXPECT_LE(2, latency_count("hold", -1));
+	EXPECT_EQ(1, latency_count("hold", 3));
+	ASSERT_TRUE(switch_latency("0"));
+	ASSERT_EQ(0, alloc_and_free(self->fd, 30));
+	EXPECT_EQ(31, latency_count("alloc", -1));
+	ASSERT_TRUE(switch_latency("1"));
+	EXPECT_EQ(0, latency_count("alloc", -1));
+	ASSERT_TRUE(switch_latency("0"));
+}
+
 TEST_F(debugfs, owners_hold_what_is_allocated)
 {
 	struct respool_test_pool_stats stats = pool_stats(self->fd);

@@ -72,12 +72,16 @@ do {									\
 	pthread_spin_unlock(lock);					\
 } while (0)
 
-/* Nothing is traced. */
-#define trace_respool_page_split_enabled()		false
-#define trace_respool_page_merge_enabled()		false
-#define trace_respool_page_split(pool, page, order, whole)	do { } while (0)
-#define trace_respool_page_merge(pool, page, order, whole)	do { } while (0)
-#define trace_respool_refill(pool, cpu, order, blocks)		do { } while (0)
-#define trace_respool_drain(pool, cpu, order, blocks)		do { } while (0)
+/* Nothing is timed, and nothing traced. */
+#define DECLARE_STATIC_KEY_FALSE(name)	extern int name
+#define static_branch_unlikely(key)	false
+#define local_clock()			0ULL
+#define this_cpu_inc(count)		((count)++)
+#define trace_respool_page_split_enabled()	false
+#define trace_respool_page_merge_enabled()	false
+#define trace_respool_page_split(pool, page, order, whole)	((void)(pool), (void)(page))
+#define trace_respool_page_merge(pool, page, order, whole)	((void)(pool), (void)(page))
+#define trace_respool_refill(pool, cpu, order, blocks)	((void)(pool), (void)(cpu))
+#define trace_respool_drain(pool, cpu, order, blocks)	((void)(pool), (void)(cpu))
 
 #endif /* RESPOOL_THREADS_KERNEL_H */
