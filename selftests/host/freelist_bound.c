@@ -22,12 +22,14 @@
 
 /*
  * The most work of a call beyond the page layer's, and the most calls of that,
- * whatever the heap's size and history.
+ * whatever the heap's size and history. A realloc that moves the block makes the
+ * most: it tries to extend the run, gives the warm run back, tries to extend the
+ * top run, takes a new one, and gives the old one back.
  */
 #define BOUND_ALLOC	128
 #define BOUND_FREE	96
 #define BOUND_REALLOC	(BOUND_ALLOC + 2 * BOUND_FREE)
-#define PAGE_CALLS	4
+#define PAGE_CALLS	5
 
 enum call { ALLOC, ALLOC_ALIGNED, FREE, REALLOC, NR_CALLS };
 
