@@ -235,6 +235,8 @@ void respool_put(struct respool *pool)
 		pr_err("pool %s: %s closed its account with %lld pages in %llu blocks\n",
 		       pool->pool->spec.name, pool->owner, tally.pages,
 		       tally.allocations - tally.frees);
+	if (tally.pages)
+		respool_name_held(pool->pool, pool->tag);
 	/* Who leaves, leaves the pool in one piece. */
 	respool_magazines_drain(&pool->pool->magazines);
 	pool->closed = true;

@@ -205,6 +205,84 @@ static int owners_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(owners);
 
+/* held: a row a block, read one at a time, so that any pool may be shown */
+
+/**
+ * struct held_iter - Where a reader of "held" is.
+ * @pool: pool it reads
+ * @block: what to show next
+ * @owner: who holds it
+ */
+struct held_iter {
+	struct respool_pool *pool;
+	struct respool_block block;
+	char owner[RESPOOL_OWNER_LEN];
+};
+
+/* Position 0 is the title, any other the number of a page and 1. */
+static void *held_start(struct seq_file *m, loff_t *pos)
+{
+	struct held_iter *it = m->private;
+
+	if (!*pos)
+		return SEQ_START_TOKEN;
+	if (!respool_next_held(it->pool, *pos - 1, &it->block, it->owner))
+		return NULL;
+	*pos = max_t(loff_t, *pos, it->block.page + 1);
+	return it;
+}
+
+static void *held_next(struct seq_file *m, void *v, loff_t *pos)
+{
+	struct held_iter *it = m->private;
+
+	if (v == SEQ_START_TOKEN)
+		*pos = 1;
+	else
+		*pos = it->block.page + it->block.nr_pages + 1;
+	return held_start(m, pos);
+}
+
+static void held_stop(struct seq_file *m, void *v)
+{
+}
+
+static int held_show(struct seq_file *m, void *v)
+{
+	struct held_iter *it = m->private;
+
+	if (v == SEQ_START_TOKEN)
+		seq_puts(m, "page pages owner age_seconds pid stack\n");
+	else
+		respool_held_show(m, it->pool, &it->block, it->owner);
+	return 0;
+}
+
+static const struct seq_operations held_sops = {
+	.start	= held_start,
+	.next	= held_next,
+	.stop	= held_stop,
+	.show	= held_show,
+};
+
+static int held_open(struct inode *inode, struct file *file)
+{
+	struct held_iter *it = __seq_open_private(file, &held_sops, sizeof(*it));
+
+	if (!it)
+		return -ENOMEM;
+	it->pool = inode->i_private;
+	return 0;
+}
+
+static const struct file_operations held_fops = {
+	.owner		= THIS_MODULE,
+	.open		= held_open,
+	.read		= seq_read,
+	.llseek		= seq_lseek,
+	.release	= seq_release_private,
+};
+
 /* validate */
 
 static int validate_show(struct seq_file *m, void *unused)
@@ -416,6 +494,7 @@ void respool_debugfs_add_pool(struct respool_pool *pool)
 	debugfs_create_file("why", 0444, dir, pool, &why_fops);
 	debugfs_create_file("latency", 0444, dir, pool, &latency_fops);
 	debugfs_create_file("owners", 0444, dir, pool, &owners_fops);
+	debugfs_create_file("held", 0400, dir, pool, &held_fops);
 	debugfs_create_file("validate", 0400, dir, pool, &validate_fops);
 	pool->debugfs_slabs = debugfs_create_dir("slabs", dir);
 	pool->debugfs_caches = debugfs_create_dir("caches", dir);

@@ -11,6 +11,7 @@
 #include "buddy/pool.h"
 
 DEFINE_STATIC_KEY_FALSE(respool_latency_key);
+DEFINE_STATIC_KEY_FALSE(respool_watch_key);	/* counts who wants to note something */
 
 static const char *const kind_names[RESPOOL_LATENCY_KINDS] = {
 	[RESPOOL_LATENCY_ALLOC] = "alloc",
@@ -43,15 +44,21 @@ int respool_latency_init(struct respool_pool *pool)
 /* From now on count, from zero, or not. Task context, one at a time. */
 int respool_latency_switch(bool on)
 {
-	int error = 0;
+	int error;
 
-	if (!on)
+	if (on == static_key_enabled(&respool_latency_key))
+		return 0;
+	if (!on) {
+		static_branch_dec(&respool_watch_key);
 		static_branch_disable(&respool_latency_key);
-	else if (!static_key_enabled(&respool_latency_key))
-		error = respool_pools_each(start);
-	if (on && !error)
-		static_branch_enable(&respool_latency_key);
-	return error;
+		return 0;
+	}
+	error = respool_pools_each(start);
+	if (error)
+		return error;
+	static_branch_enable(&respool_latency_key);
+	static_branch_inc(&respool_watch_key);
+	return 0;
 }
 
 static u64 sum_of(struct respool_pool *pool, unsigned int kind, unsigned int order,

@@ -27,13 +27,20 @@ struct respool_latency {
 };
 
 DECLARE_STATIC_KEY_FALSE(respool_latency_key);
+DECLARE_STATIC_KEY_FALSE(respool_watch_key);
 
 static inline bool respool_latency_on(void)
 {
 	return static_branch_unlikely(&respool_latency_key);
 }
 
-/* Count what began at @since, by local_clock(). There is @latency if it is on, or was. */
+/* Whether anything is to be noted of a common call: its latency, or where a block is from. */
+static inline bool respool_watched(void)
+{
+	return static_branch_unlikely(&respool_watch_key);
+}
+
+/* Count what began at @since, by local_clock(), if that is on. */
 static inline void respool_latency_note(struct respool_latency __percpu *latency,
 					enum respool_latency_kind kind, unsigned int order,
 					u64 since)
@@ -42,7 +49,7 @@ static inline void respool_latency_note(struct respool_latency __percpu *latency
 	u64 now = local_clock(), ns = now > since ? now - since : 0;
 	unsigned int bucket = min_t(unsigned int, fls64(ns), RESPOOL_LATENCY_BUCKETS - 1);
 
-	if (!latency)
+	if (!respool_latency_on() || !latency)
 		return;
 	order = min_t(unsigned int, order, RESPOOL_LATENCY_ORDERS - 1);
 	this_cpu_inc(latency->count[kind][order][bucket]);

@@ -15,6 +15,7 @@
 
 #include "buddy/debugfs.h"
 #include "buddy/latency.h"
+#include "buddy/origin.h"
 #include "buddy/pool.h"
 #include "slab/cache.h"
 #include "slab/debug.h"
@@ -49,6 +50,10 @@ static const struct kernel_param_ops latency_ops = {
 	.set = set_latency,
 	.get = param_get_bool,
 };
+
+module_param_named(origins, respool_origins_wanted, bool, 0444);
+MODULE_PARM_DESC(origins,
+		 "Note when, by which task and from where each block of pages is allocated: 80 bytes a page (bool, default N)");
 
 module_param_cb(latency, &latency_ops, &latency, 0644);
 MODULE_PARM_DESC(latency,
@@ -298,6 +303,8 @@ static int __init respool_init(void)
 	if (error)
 		goto err_free;
 
+	if (respool_origins_wanted)
+		static_branch_inc(&respool_watch_key);
 	respool_debugfs_init();
 	error = create_pools();
 	if (error)

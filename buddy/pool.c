@@ -378,6 +378,7 @@ static __always_inline void *hand_out(struct respool *handle, unsigned long page
 void *respool_hand_out(struct respool *handle, unsigned long page, unsigned long nr_pages,
 		       gfp_t gfp, unsigned long caller)
 {
+	respool_origin_note(handle->pool, page, caller);
 	return hand_out(handle, page, nr_pages, gfp, caller);
 }
 
@@ -395,7 +396,7 @@ static noinline void *alloc_slow(struct respool *handle, unsigned int order,
 }
 
 /*
- * Of an exported function, or of its copy that is timed. @caller is who called, 0 for
+ * Of an exported function, or of its copy that is watched. @caller is who called, 0 for
  * whoever called this function: read where it is needed, or the common path pays for it.
  */
 static __always_inline void *alloc_pages_of(struct respool *handle, unsigned int order, gfp_t gfp,
@@ -414,13 +415,22 @@ static __always_inline void *alloc_pages_of(struct respool *handle, unsigned int
 			  caller ?: _RET_IP_);
 }
 
-static noinline void *alloc_pages_timed(struct respool *handle, unsigned int order, gfp_t gfp,
-					unsigned long caller)
+/* An allocation that began at @since has ended, well or not. */
+static void finish_watched(struct respool_pool *pool, const void *addr, unsigned int order,
+			   u64 since, unsigned long caller)
+{
+	respool_latency_note(pool->magazines.latency, RESPOOL_LATENCY_ALLOC, order, since);
+	if (addr)
+		respool_origin_note(pool, respool_page_at(pool, addr), caller);
+}
+
+static noinline void *alloc_pages_watched(struct respool *handle, unsigned int order, gfp_t gfp,
+					  unsigned long caller)
 {
 	u64 since = local_clock();
 	void *addr = alloc_pages_of(handle, order, gfp, caller);
 
-	respool_latency_note(handle->pool->magazines.latency, RESPOOL_LATENCY_ALLOC, order, since);
+	finish_watched(handle->pool, addr, order, since, caller);
 	return addr;
 }
 
@@ -451,8 +461,8 @@ static noinline void *alloc_pages_timed(struct respool *handle, unsigned int ord
  */
 void *respool_alloc_pages(struct respool *pool, unsigned int order, gfp_t gfp)
 {
-	if (respool_latency_on())
-		return alloc_pages_timed(pool, order, gfp, _RET_IP_);
+	if (respool_watched())
+		return alloc_pages_watched(pool, order, gfp, _RET_IP_);
 	return alloc_pages_of(pool, order, gfp, 0);
 }
 EXPORT_SYMBOL_GPL(respool_alloc_pages);
@@ -470,14 +480,13 @@ static __always_inline void *alloc_exact_of(struct respool *handle, unsigned lon
 	return alloc_slow(handle, order, nr_pages, gfp, caller ?: _RET_IP_);
 }
 
-static noinline void *alloc_exact_timed(struct respool *handle, unsigned long nr_pages, gfp_t gfp,
-					unsigned long caller)
+static noinline void *alloc_exact_watched(struct respool *handle, unsigned long nr_pages, gfp_t gfp,
+					  unsigned long caller)
 {
 	u64 since = local_clock();
 	void *addr = alloc_exact_of(handle, nr_pages, gfp, caller);
 
-	respool_latency_note(handle->pool->magazines.latency, RESPOOL_LATENCY_ALLOC,
-			     respool_order_of(nr_pages), since);
+	finish_watched(handle->pool, addr, respool_order_of(nr_pages), since, caller);
 	return addr;
 }
 
@@ -498,8 +507,8 @@ static noinline void *alloc_exact_timed(struct respool *handle, unsigned long nr
  */
 void *respool_alloc_exact(struct respool *pool, unsigned long nr_pages, gfp_t gfp)
 {
-	if (respool_latency_on())
-		return alloc_exact_timed(pool, nr_pages, gfp, _RET_IP_);
+	if (respool_watched())
+		return alloc_exact_watched(pool, nr_pages, gfp, _RET_IP_);
 	return alloc_exact_of(pool, nr_pages, gfp, 0);
 }
 EXPORT_SYMBOL_GPL(respool_alloc_exact);
@@ -624,8 +633,8 @@ static unsigned int order_at(struct respool_pool *pool, const void *addr)
 	       respool_state_order(READ_ONCE(pool->buddy.state[page]));
 }
 
-static noinline int free_block_timed(struct respool_pool *pool, void *addr, unsigned int order,
-				     bool any, unsigned long caller)
+static noinline int free_block_watched(struct respool_pool *pool, void *addr, unsigned int order,
+				       bool any, unsigned long caller)
 {
 	unsigned int of = any ? order_at(pool, addr) : order;
 	u64 since = local_clock();
@@ -638,8 +647,8 @@ static noinline int free_block_timed(struct respool_pool *pool, void *addr, unsi
 static __always_inline int free_block(struct respool_pool *pool, void *addr, unsigned int order,
 				      bool any)
 {
-	if (respool_latency_on())
-		return free_block_timed(pool, addr, order, any, _RET_IP_);
+	if (respool_watched())
+		return free_block_watched(pool, addr, order, any, _RET_IP_);
 	return free_block_of(pool, addr, order, any, 0);
 }
 
@@ -746,6 +755,9 @@ struct respool_pool *respool_pool_create(const struct respool_spec *spec)
 	if (!pool->clear)
 		goto err_destroy;
 	pool->magazines.name = pool->spec.name;
+	error = respool_origins_init(pool);
+	if (error)
+		goto err_destroy;
 	error = respool_latency_init(pool);
 	if (error)
 		goto err_destroy;
@@ -766,6 +778,7 @@ void respool_pool_destroy(struct respool_pool *pool)
 	irq_work_sync(&pool->wake);
 	respool_magazines_destroy(&pool->magazines);
 	free_percpu(pool->magazines.latency);
+	vfree(pool->origins);
 	kvfree(pool->clear);
 	kvfree(pool->metadata);
 	respool_backing_release(&pool->backing);

@@ -16,6 +16,7 @@
 #include "buddy/buddy.h"
 #include "buddy/failures.h"
 #include "buddy/magazine.h"
+#include "buddy/origin.h"
 #include "buddy/stats.h"
 
 struct dentry;
@@ -62,6 +63,7 @@ struct respool_pool {
 	struct respool_spec spec;		/* I: what was asked for */
 	struct respool_backing backing;		/* I */
 	void *metadata;				/* I: the core's */
+	struct respool_origin *origins;		/* I: one a page, or NULL; see origin.c */
 	struct dentry *debugfs_slabs;		/* I */
 	struct dentry *debugfs_caches;		/* I */
 	struct respool_magazines magazines;	/* its own locks */

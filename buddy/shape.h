@@ -24,8 +24,7 @@ static inline u64 respool_shape_note(struct respool_magazines *m)
 static inline void respool_shape_end(const struct respool_magazines *m, unsigned int order,
 				     u64 since)
 {
-	if (respool_latency_on())
-		respool_latency_note(m->latency, RESPOOL_LATENCY_HOLD, order, since);
+	respool_latency_note(m->latency, RESPOOL_LATENCY_HOLD, order, since);
 }
 
 /* After it, for @order: the largest order of which there is a block less; -1 for none. */

@@ -373,6 +373,33 @@ TEST_F(debugfs, owners_hold_what_is_allocated)
 	EXPECT_LT(0, test_pages);
 }
 
+TEST_F(debugfs, held_blocks_are_those_of_their_owners)
+{
+	struct respool_test_pool_stats stats = pool_stats(self->fd);
+	__u64 page, pages, next = 0, all_pages = 0, slab_pages = 0;
+	char owner[64], age[16], pid[16], stack[16], *line;
+	int fields;
+
+	READ(POOL_DIR "held");
+	line = strtok(text, "\n");
+	EXPECT_STREQ("page pages owner age_seconds pid stack", line);
+	while ((line = strtok(NULL, "\n"))) {
+		fields = sscanf(line, "%llu %llu %63s %15s %15s %15s", &page, &pages, owner, age,
+				pid, stack);
+		ASSERT_EQ(6, fields);
+		EXPECT_LE(next, page);
+		next = page + pages;
+		all_pages += pages;
+		if (!strcmp(owner, "slab:shown"))
+			slab_pages += pages;
+		EXPECT_STREQ("-", age);
+		EXPECT_STREQ("-", stack);
+	}
+	EXPECT_LE(next, stats.pages);
+	EXPECT_EQ(stats.allocated_pages, all_pages);
+	EXPECT_EQ(slab_stats(self->fd, self->slab).held_pages, slab_pages);
+}
+
 /* Allocated pages of a cell; of '.' and ' ' none. */
 static unsigned int cell_pages(char cell)
 {

@@ -290,4 +290,98 @@ TEST_F(why, refused_requests_are_no_failures_to_look_into)
 	EXPECT_EQ(nr, nr_failures);
 }
 
+/* With origins=1 */
+
+FIXTURE(origins)
+{
+	int fd;
+	int watch;
+	int log;
+	__u64 base;
+	struct respool_test_pool_stats before;
+};
+
+FIXTURE_SETUP(origins)
+{
+	USE_POOLS("main:16M origins=1");
+	self->watch = client_open("main", 1);
+	ASSERT_LE(0, self->watch);
+	self->before = settled_stats(self->watch);
+	self->log = log_open();
+	ASSERT_LE(0, self->log);
+	self->fd = client_open("main", NR_HANDLES);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, run(self->fd, OP(ALLOC_PAGES, .handle = 0, .size = 12), &self->base));
+	ASSERT_EQ(0, run(self->fd, OP(FREE, .handle = 0), NULL));
+}
+
+FIXTURE_TEARDOWN(origins)
+{
+	if (self->fd >= 0)
+		close(self->fd);
+	close(self->log);
+	EXPECT_EMPTY_AGAIN(self->watch, &self->before);
+	close(self->watch);
+}
+
+/* Whether "held" says of the block at @where that we allocated it so many seconds ago. */
+static bool held_says(__u64 page, __u64 pages, unsigned int min_age, unsigned int max_age)
+{
+	unsigned long long at, nr, age;
+	char owner[64], stack[512], *line;
+	int pid, fields;
+
+	if (client_read_file(POOL_DIR "held", text, sizeof(text)) < 0)
+		return false;
+	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+		fields = sscanf(line, "%llu %llu %63s %llu %d %511[^\n]", &at, &nr, owner, &age,
+				&pid, stack);
+		if (fields == 6 && at == page)
+			return nr == pages && age >= min_age && age <= max_age &&
+			       pid == getpid() && strstr(stack, "[respool_test]") &&
+			       strchr(stack, '<');
+	}
+	return false;
+}
+
+TEST_F(origins, every_held_block_has_its_age_task_and_stack)
+{
+	__u64 where[4];
+	unsigned int i;
+
+	ASSERT_EQ(0, run(self->fd, OP(ALLOC_PAGES, .handle = 0, .size = 2), &where[0]));
+	ASSERT_EQ(0, run(self->fd, OP(ALLOC_EXACT, .handle = 1, .size = 5), &where[1]));
+	ASSERT_EQ(0, run(self->fd, OP(ALLOC_REQUEST, .handle = 2, .size = 7), &where[2]));
+	sleep(2);
+	ASSERT_EQ(0, run(self->fd, OP(ALLOC_PAGES, .handle = 3), &where[3]));
+	for (i = 0; i < 4; i++)
+		where[i] = (where[i] - self->base) / PAGE;
+	EXPECT_TRUE(held_says(where[0], 4, 1, 1000)) TH_LOG("%s", text);
+	EXPECT_TRUE(held_says(where[1], 5, 1, 1000));
+	EXPECT_TRUE(held_says(where[2], 7, 1, 1000));
+	EXPECT_TRUE(held_says(where[3], 1, 0, 1));
+	/* What is there next is somebody else's. */
+	ASSERT_EQ(0, run(self->fd, OP(FREE, .handle = 0), NULL));
+	EXPECT_FALSE(held_says(where[0], 4, 0, 1000));
+	ASSERT_EQ(0, run(self->fd, OP(ALLOC_REQUEST, .handle = 0, .size = 4,
+				      .first = self->base + where[0] * PAGE,
+				      .last = self->base + (where[0] + 4) * PAGE - 1), NULL));
+	EXPECT_TRUE(held_says(where[0], 4, 0, 1));
+}
+
+TEST_F(origins, blocks_of_an_account_that_is_closed_too_early_are_named_with_stacks)
+{
+	int stacks = log_open();
+
+	ASSERT_LE(0, stacks);
+	ASSERT_EQ(0, client_slab_with(self->fd, "leaky", 0, RESPOOL_TEST_SLAB_NO_MAGAZINES));
+	ASSERT_EQ(0, run(self->fd, OP(ALLOC, .handle = 0, .size = 100), NULL));
+	ASSERT_EQ(0, run(self->fd, OP(LEAK, .handle = 0), NULL));
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_EQ(1, log_count(self->log, "slab:leaky holds ", " ago by task "));
+	EXPECT_LE(2, log_count(stacks, "pool main:   ", "[respool_test]"));
+	close(stacks);
+}
+
 TEST_HARNESS_MAIN
