@@ -8,7 +8,7 @@
 
 #include "json.h"
 
-void json_string(FILE *out, const char *text)
+static void json_string(FILE *out, const char *text)
 {
 	putc('"', out);
 	for (; *text; text++) {
@@ -24,7 +24,7 @@ void json_string(FILE *out, const char *text)
 	putc('"', out);
 }
 
-static void json_word(FILE *out, const char *word)
+void json_word(FILE *out, const char *word)
 {
 	if (word_is_number(word))
 		fputs(word, out);

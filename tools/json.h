@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include "state.h"
 
-void json_string(FILE *out, const char *text);
+/* A number as it is, anything else as a string. */
+void json_word(FILE *out, const char *word);
 /* The members of a pool's object, without its braces. */
 void json_pool_members(FILE *out, const struct pool *pool);
 

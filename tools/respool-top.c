@@ -59,7 +59,7 @@ static void json_rates(FILE *out, const struct pair *pair, const char *key,
 		fputs(row ? ",\n   {" : "{", out);
 		if (key) {
 			fprintf(out, "\"%s\": ", key);
-			json_string(out, table_word(pair->now, row, key));
+			json_word(out, table_word(pair->now, row, key));
 			fputs(", ", out);
 		}
 		for (i = 0; columns[i]; i++) {
