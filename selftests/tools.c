@@ -195,15 +195,21 @@ static bool parse_json(void)
 
 static bool is_number(const char *word)
 {
-	word += *word == '-';
-	return *word && strspn(word, "0123456789") == strlen(word);
+	double number;
+	int len = 0;
+
+	return sscanf(word, "%lf%n", &number, &len) == 1 && !word[len] &&
+	       strspn(word, "-.0123456789") == strlen(word);
 }
 
 static void want(const char *path, const char *column, const char *word)
 {
 	char quoted[256];
 
-	snprintf(quoted, sizeof(quoted), is_number(word) ? "%s" : "\"%s\"", word);
+	bool name = !strcmp(column, "name") || !strcmp(column, "owner") ||
+		    !strcmp(column, "comm") || !strcmp(column, "task") || !strcmp(column, "caller");
+
+	snprintf(quoted, sizeof(quoted), is_number(word) && !name ? "%s" : "\"%s\"", word);
 	add(&wanted, quoted, "%s.%s", path, column);
 }
 
@@ -227,24 +233,60 @@ static void want_pairs(const char *path, const char *dir, const char *file)
 			want(below, name, value);
 }
 
-static void want_rows(const char *path, const char *dir, const char *file)
+/* Rows in text[]; the last column is what is left of the line. */
+static void want_text_rows(const char *path, const char *name, char *from)
 {
-	char below[350], *line, *rest, *title, *word, *words, *titles;
+	char below[350], *line, *rest, *title = strtok_r(from, "\n", &rest), *words, *titles;
 	unsigned int row = 0;
 
-	if (!read_debugfs(dir, file))
-		return;
-	title = strtok_r(text, "\n", &rest);
 	while ((line = strtok_r(NULL, "\n", &rest))) {
-		char *names = strdup(title), *name = strtok_r(names, " ", &titles);
+		char *names = strdup(title), *column = strtok_r(names, " ", &titles), *next;
 
-		snprintf(below, sizeof(below), "%s.%s.%u", path, file, row++);
-		for (word = strtok_r(line, " ", &words); word; word = strtok_r(NULL, " ", &words)) {
-			want(below, name, word);
-			name = strtok_r(NULL, " ", &titles);
+		snprintf(below, sizeof(below), "%s.%s.%u", path, name, row++);
+		for (words = line; column; column = next) {
+			next = strtok_r(NULL, " ", &titles);
+			words += strspn(words, " ");
+			want(below, column, next ? strsep(&words, " ") : words);
 		}
 		free(names);
 	}
+}
+
+static void want_rows(const char *path, const char *dir, const char *file)
+{
+	if (read_debugfs(dir, file))
+		want_text_rows(path, file, text);
+}
+
+/* A file with two tables, one behind the other. */
+static char *read_two(const char *dir, const char *file)
+{
+	char *gap = read_debugfs(dir, file) ? strstr(text, "\n\n") : NULL;
+
+	if (!gap)
+		return NULL;
+	*gap = '\0';
+	return gap + 2;
+}
+
+static void want_two_tables(const char *path, const char *dir)
+{
+	char below[350], *second = read_two(dir, "fragmentation");
+	unsigned long long passed_over;
+	char number[32];
+
+	if (second) {
+		want_text_rows(path, "fragmentation", text);
+		want_text_rows(path, "regions", second);
+	}
+	second = read_two(dir, "failures");
+	if (second && sscanf(second, "passed_over %llu", &passed_over) == 1) {
+		want_text_rows(path, "failures", text);
+		snprintf(below, sizeof(below), "%s.passed_over", path);
+		snprintf(number, sizeof(number), "%llu", passed_over);
+		want(below, "passed_over", number);
+	}
+	want_rows(path, dir, "why");
 }
 
 static void want_map(const char *path, const char *dir)
@@ -320,7 +362,9 @@ static void want_pool(const char *path, const char *dir, const char *name, bool 
 	want_pairs(path, dir, "stats");
 	want_rows(path, dir, "orders");
 	want_rows(path, dir, "owners");
-	if (!all)
+	if (all)
+		want_two_tables(path, dir);
+	else
 		want_map(path, dir);
 	snprintf(below, sizeof(below), "%s.slabs", path);
 	snprintf(sub, sizeof(sub), "%s/slabs", dir);
@@ -554,7 +598,7 @@ FIXTURE_SETUP(tools)
 	ASSERT_EQ(1, client_slab_with(self->fd, "best", RESPOOL_TEST_BEST_FIT,
 				      RESPOOL_TEST_SLAB_NO_MAGAZINES));
 	ASSERT_EQ(2, client_slab(self->fd, "bare"));
-	ASSERT_EQ(0, client_cache(self->fd, "things", 100, 8, 0));
+	ASSERT_EQ(0, client_cache(self->fd, "100", 100, 8, 0));
 	for (i = 0; i < 100; i++)
 		ASSERT_EQ(0, run(self->fd, OP(ALLOC_PAGES, .handle = i, .size = i % 4), NULL));
 	for (; i < 250; i++)
@@ -645,7 +689,7 @@ TEST_F(tools, top_json_has_every_number_of_what_it_shows)
 	for (i = 0; i < found.nr; i++) {
 		member = strrchr(found.entry[i].key, '.');
 		if (strstr(found.entry[i].key, ".rates.") && strcmp(member, ".owner") &&
-		    strcmp(member, ".order"))
+		    strcmp(member, ".order") && strcmp(member, ".name"))
 			EXPECT_STREQ("null", found.entry[i].value);
 	}
 	EXPECT_TRUE(covers(&found, &wanted, "debugfs has"));

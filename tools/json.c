@@ -4,11 +4,12 @@
  * an object, any other an array of objects, one a row, whose members are named
  * after its columns. A file that could not be read is left out.
  */
+#include <string.h>
 #include <unistd.h>
 
 #include "json.h"
 
-static void json_string(FILE *out, const char *text)
+void json_string(FILE *out, const char *text)
 {
 	putc('"', out);
 	for (; *text; text++) {
@@ -24,9 +25,23 @@ static void json_string(FILE *out, const char *text)
 	putc('"', out);
 }
 
-void json_word(FILE *out, const char *word)
+/* Columns that are names, also where they look like numbers. */
+static bool is_text(const char *column)
 {
-	if (word_is_number(word))
+	static const char *const columns[] = { "name", "owner", "comm", "task", "caller" };
+	size_t i;
+
+	for (i = 0; i < sizeof(columns) / sizeof(*columns); i++)
+		if (!strcmp(column, columns[i]))
+			return true;
+	return false;
+}
+
+void json_member(FILE *out, const char *name, const char *word)
+{
+	json_string(out, name);
+	fputs(": ", out);
+	if (word_is_number(word) && !is_text(name))
 		fputs(word, out);
 	else
 		json_string(out, word);
@@ -40,9 +55,7 @@ static void json_row(FILE *out, const struct table *table, size_t row)
 	putc('{', out);
 	for (i = 0; i < table->nr_columns; i++) {
 		fputs(i ? ", " : "", out);
-		json_string(out, table->words[i]);
-		fputs(": ", out);
-		json_word(out, words[i]);
+		json_member(out, table->words[i], words[i]);
 	}
 	putc('}', out);
 }
@@ -82,8 +95,8 @@ static void json_files(FILE *out, const struct part *part)
 
 static void json_part(FILE *out, const struct part *part)
 {
-	fputs("{\"name\": ", out);
-	json_string(out, part->name);
+	putc('{', out);
+	json_member(out, "name", part->name);
 	json_files(out, part);
 	putc('}', out);
 }
@@ -102,8 +115,7 @@ static void json_parts(FILE *out, const char *name, const struct parts *parts)
 
 void json_pool_members(FILE *out, const struct pool *pool)
 {
-	fputs("\"name\": ", out);
-	json_string(out, pool->own.name);
+	json_member(out, "name", pool->own.name);
 	fprintf(out, ",\n \"page_bytes\": %ld", sysconf(_SC_PAGESIZE));
 	json_files(out, &pool->own);
 	if (pool->heap.table[HEAP_OWNERS].text) {

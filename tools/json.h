@@ -6,8 +6,9 @@
 #include <stdio.h>
 #include "state.h"
 
-/* A number as it is, anything else as a string. */
-void json_word(FILE *out, const char *word);
+void json_string(FILE *out, const char *text);
+/* A member: a number as it is, anything else, and names always, as a string. */
+void json_member(FILE *out, const char *name, const char *word);
 /* The members of a pool's object, without its braces. */
 void json_pool_members(FILE *out, const struct pool *pool);
 

@@ -58,8 +58,7 @@ static void json_rates(FILE *out, const struct pair *pair, const char *key,
 	for (row = 0; row < pair->now->nr_rows; row++) {
 		fputs(row ? ",\n   {" : "{", out);
 		if (key) {
-			fprintf(out, "\"%s\": ", key);
-			json_word(out, table_word(pair->now, row, key));
+			json_member(out, key, table_word(pair->now, row, key));
 			fputs(", ", out);
 		}
 		for (i = 0; columns[i]; i++) {
@@ -67,6 +66,32 @@ static void json_rates(FILE *out, const struct pair *pair, const char *key,
 			json_rate(out, columns[i], rate_of(pair, row, key, columns[i]));
 		}
 		putc('}', out);
+	}
+}
+
+static void json_part_rate(FILE *out, const struct part *part, const struct pair *stats, bool first)
+{
+	fputs(first ? "{" : ",\n   {", out);
+	json_member(out, "name", part->name);
+	fputs(", ", out);
+	json_rate(out, "allocations", rate_of(stats, 0, NULL, "allocations"));
+	putc('}', out);
+}
+
+static void json_part_rates(FILE *out, const struct top *top, const struct pool *pool)
+{
+	struct pair stats;
+	size_t i;
+
+	fputs("],\n  \"slabs\": [", out);
+	for (i = 0; i < pool->slabs.nr; i++) {
+		stats = slab_pair(top, pool, &pool->slabs.part[i]);
+		json_part_rate(out, &pool->slabs.part[i], &stats, !i);
+	}
+	fputs("],\n  \"caches\": [", out);
+	for (i = 0; i < pool->caches.nr; i++) {
+		stats = cache_pair(top, pool, &pool->caches.part[i]);
+		json_part_rate(out, &pool->caches.part[i], &stats, !i);
 	}
 }
 
@@ -85,6 +110,7 @@ static void json_pool(FILE *out, const struct top *top, const struct pool *pool)
 	json_rates(out, &orders, "order", (const char *const []){ "allocations", NULL });
 	fputs("],\n  \"owners\": [", out);
 	json_rates(out, &owners, "owner", calls);
+	json_part_rates(out, top, pool);
 	fputs("]}}", out);
 }
 

@@ -45,6 +45,38 @@ struct pair pair_of(const struct top *top, const struct pool *pool, int file)
 	};
 }
 
+static const struct table *find_part(const struct parts *parts, const char *name, int file)
+{
+	size_t i;
+
+	for (i = 0; i < parts->nr; i++)
+		if (!strcmp(parts->part[i].name, name))
+			return &parts->part[i].table[file];
+	return NULL;
+}
+
+struct pair slab_pair(const struct top *top, const struct pool *pool, const struct part *slab)
+{
+	const struct pool *before = find_pool(&top->before, pool->own.name);
+
+	return (struct pair){
+		.now = &slab->table[SLAB_STATS],
+		.before = before ? find_part(&before->slabs, slab->name, SLAB_STATS) : NULL,
+		.seconds = top->now.seconds - top->before.seconds,
+	};
+}
+
+struct pair cache_pair(const struct top *top, const struct pool *pool, const struct part *cache)
+{
+	const struct pool *before = find_pool(&top->before, pool->own.name);
+
+	return (struct pair){
+		.now = &cache->table[CACHE_STATS],
+		.before = before ? find_part(&before->caches, cache->name, CACHE_STATS) : NULL,
+		.seconds = top->now.seconds - top->before.seconds,
+	};
+}
+
 /* The row of @table that @row of @like is: of equal keys the first is the first. */
 static long find_row(const struct table *table, const struct table *like, size_t row,
 		     const char *key)

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Read what respool shows in debugfs; see state.h. */
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +18,11 @@ static const struct file pool_files[NR_POOL_FILES] = {
 	[POOL_ORDERS]	= { "orders", FORM_ROWS },
 	[POOL_OWNERS]	= { "owners", FORM_ROWS },
 	[POOL_MAP]	= { "map", FORM_MAP, STATE_MAP },
+	[POOL_FRAGMENTATION] = { "fragmentation", FORM_ROWS, STATE_DETAILS },
+	[POOL_REGIONS]	= { "regions", FORM_ROWS, STATE_DETAILS, "fragmentation" },
+	[POOL_FAILURES]	= { "failures", FORM_ROWS, STATE_DETAILS },
+	[POOL_PASSED_OVER] = { "passed_over", FORM_PAIRS, STATE_DETAILS, "failures" },
+	[POOL_WHY]	= { "why", FORM_ROWS, STATE_DETAILS },
 };
 
 static const struct file heap_files[NR_HEAP_FILES] = {
@@ -75,6 +79,18 @@ static char *read_text(const char *path)
 	return NULL;
 }
 
+/* Of a text with several tables the first, or the second. */
+static void choose_table(char *text, bool second)
+{
+	char *gap = strstr(text, "\n\n");
+	char *from = gap ? gap + 2 : text + strlen(text);
+
+	if (second)
+		memmove(text, from, strlen(from) + 1);
+	else if (gap)
+		gap[1] = '\0';
+}
+
 /* The next word of a line, terminated; NULL at its end. */
 static char *next_word(char **at)
 {
@@ -119,11 +135,20 @@ static void parse_pairs(struct table *table)
 	free(values);
 }
 
-/* A row with fewer words than the title has is no row, more words are ignored. */
+/* The next column of a row, which is a word; the last is what is left of the line. */
+static char *next_column(char **at, bool last)
+{
+	char *column = *at + strspn(*at, " \t");
+
+	return last && *column ? column : next_word(at);
+}
+
+/* A row with fewer words than the title has is no row. */
 static void parse_rows(struct table *table)
 {
 	char *line, *word, *rest;
 	size_t nr = 0, start;
+	bool last;
 
 	line = strtok_r(table->text, "\n", &rest);
 	while (line && (word = next_word(&line)))
@@ -131,8 +156,12 @@ static void parse_rows(struct table *table)
 	table->nr_columns = nr;
 	while (nr && (line = strtok_r(NULL, "\n", &rest))) {
 		start = nr;
-		while (nr - start < table->nr_columns && (word = next_word(&line)))
-			add_word(table, &nr, word);
+		do {
+			last = nr - start == table->nr_columns - 1;
+			word = next_column(&line, last);
+			if (word)
+				add_word(table, &nr, word);
+		} while (word && !last);
 		if (nr - start == table->nr_columns)
 			table->nr_rows++;
 		else
@@ -217,11 +246,15 @@ long long table_sum(const struct table *table, const char *column)
 /* A number as JSON writes them: no leading zeros, nothing in hex. */
 bool word_is_number(const char *word)
 {
-	const char *digits = word + (*word == '-');
+	const char *at = word + (*word == '-');
+	size_t digits = strspn(at, "0123456789");
 
-	if (!isdigit((unsigned char)*digits) || (*digits == '0' && digits[1]))
+	if (!digits || (digits > 1 && *at == '0'))
 		return false;
-	return !digits[strspn(digits, "0123456789")];
+	at += digits;
+	if (*at == '.')
+		at += 1 + strspn(at + 1, "0123456789");
+	return !*at && at[-1] != '.';
 }
 
 /* Directories */
@@ -270,10 +303,11 @@ static bool read_part(struct part *part, const char *dir, const char *name, unsi
 
 		if (!wanted(part, file, what))
 			continue;
-		snprintf(path, sizeof(path), "%s/%s/%s", dir, name, file->name);
+		snprintf(path, sizeof(path), "%s/%s/%s", dir, name, file->second_in ?: file->name);
 		table->text = read_text(path);
 		if (!table->text)
 			continue;
+		choose_table(table->text, file->second_in);
 		parse(table, file->form);
 		found = true;
 	}

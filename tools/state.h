@@ -33,18 +33,24 @@ enum file_form { FORM_PAIRS, FORM_ROWS, FORM_MAP };
 #define STATE_MAP	0x1	/* the maps, of pools of up to STATE_MAP_PAGES */
 #define STATE_DETAILS	0x2	/* what is inside of slabs and caches, and user buffers */
 
+/* A file, or of one that has several tables with an empty line between them, one. */
 struct file {
 	const char *name;
 	enum file_form form;
 	unsigned int part_of;	/* STATE_MAP, STATE_DETAILS or 0 */
+	const char *second_in;	/* the file whose second table it is */
 };
 
-enum { POOL_STATS, POOL_ORDERS, POOL_OWNERS, POOL_MAP, NR_POOL_FILES };
+enum {
+	POOL_STATS, POOL_ORDERS, POOL_OWNERS, POOL_MAP, POOL_FRAGMENTATION, POOL_REGIONS,
+	POOL_FAILURES, POOL_PASSED_OVER, POOL_WHY, NR_POOL_FILES
+};
+
 enum { HEAP_OWNERS, HEAP_USERS, NR_HEAP_FILES };
 enum { SLAB_OPTIONS, SLAB_STATS, SLAB_CLASSES, SLAB_OBJECTS, NR_SLAB_FILES };
 enum { CACHE_STATS, CACHE_RUNS, NR_CACHE_FILES };
 
-#define MAX_FILES	4
+#define MAX_FILES	NR_POOL_FILES
 
 /* A directory with files of a kind: a pool, its user buffers, a slab or a cache. */
 struct part {

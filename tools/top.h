@@ -48,6 +48,9 @@ double now_seconds(void);
 void take_sample(struct top *top, const char *only);
 const struct pool *find_pool(const struct sample *sample, const char *name);
 struct pair pair_of(const struct top *top, const struct pool *pool, int file);
+/* The same of the stats of a slab or a cache. */
+struct pair slab_pair(const struct top *top, const struct pool *pool, const struct part *slab);
+struct pair cache_pair(const struct top *top, const struct pool *pool, const struct part *cache);
 /*
  * How much a counter grows in a second; NaN if it is not known. Rows are the
  * same if @key is; NULL for a table of one row.

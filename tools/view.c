@@ -267,42 +267,46 @@ static bool list_owners(struct listing *listing, const struct pair *owners, bool
 }
 
 static void list_part(struct listing *listing, const char *kind, const struct part *part,
-		      const struct table *stats, const char *unit, long long unit_bytes)
+		      const struct pair *stats, const char *unit, long long unit_bytes)
 {
-	static const char *const states[] = { "live", "cached", "free" };
+	static const struct { const char *state; int column; } states[] = {
+		{ "live", 2 }, { "cached", 4 }, { "free", 5 },
+	};
 	int row = listing->nr_rows++, i;
 	char column[STATE_WORD];
 
 	snprintf(listing_cell(listing, row, 0), STATE_WORD, "%s:%.50s", kind, part->name);
 	put_bytes(listing_cell(listing, row, 1),
-		  table_number(stats, 0, "held_pages") * page_bytes());
+		  table_number(stats->now, 0, "held_pages") * page_bytes());
 	for (i = 0; i < 3; i++) {
-		snprintf(column, sizeof(column), "%s_%s", states[i], unit);
-		put_bytes(listing_cell(listing, row, 2 + i),
-			  (double)table_number(stats, 0, column) * unit_bytes);
+		snprintf(column, sizeof(column), "%s_%s", states[i].state, unit);
+		put_bytes(listing_cell(listing, row, states[i].column),
+			  (double)table_number(stats->now, 0, column) * unit_bytes);
 	}
-	put_count(listing_cell(listing, row, 5), table_number(stats, 0, "failures"), 5);
+	put_rate(listing_cell(listing, row, 3), rate_of(stats, 0, NULL, "allocations"), 8);
+	put_count(listing_cell(listing, row, 6), table_number(stats->now, 0, "failures"), 5);
 }
 
 /* Slabs, then caches, by their names. */
-static bool list_parts(struct listing *listing, const struct pool *pool)
+static bool list_parts(struct listing *listing, const struct top *top, const struct pool *pool)
 {
-	const struct table *stats;
+	struct pair stats;
 	size_t i;
 
 	*listing = (struct listing){ .column = {
-		{ "byte layer", 14 }, { "held", 5 }, { "live", 5 }, { "cache", 5 }, { "free", 5 },
-		{ "fails", 5 },
+		{ "byte layer", 12 }, { "held", 5 }, { "live", 5 }, { "allocs/s", 8 },
+		{ "cache", 5 }, { "free", 5 }, { "fails", 5 },
 	} };
 	if (!listing_begin(listing, pool->slabs.nr + pool->caches.nr))
 		return false;
-	for (i = 0; i < pool->slabs.nr; i++)
-		list_part(listing, "slab", &pool->slabs.part[i],
-			  &pool->slabs.part[i].table[SLAB_STATS], "bytes", 1);
+	for (i = 0; i < pool->slabs.nr; i++) {
+		stats = slab_pair(top, pool, &pool->slabs.part[i]);
+		list_part(listing, "slab", &pool->slabs.part[i], &stats, "bytes", 1);
+	}
 	for (i = 0; i < pool->caches.nr; i++) {
-		stats = &pool->caches.part[i].table[CACHE_STATS];
-		list_part(listing, "cache", &pool->caches.part[i], stats, "objects",
-			  table_number(stats, 0, "object_bytes"));
+		stats = cache_pair(top, pool, &pool->caches.part[i]);
+		list_part(listing, "cache", &pool->caches.part[i], &stats, "objects",
+			  table_number(stats.now, 0, "object_bytes"));
 	}
 	return true;
 }
@@ -614,7 +618,7 @@ static bool list_all(const struct top *top, struct body *body, const struct pool
 
 	if (!list_orders(&body->listing[ORDERS], &orders) ||
 	    !list_owners(&body->listing[OWNERS], &owners, top->options.sort_by_rate) ||
-	    !list_parts(&body->listing[PARTS], pool))
+	    !list_parts(&body->listing[PARTS], top, pool))
 		return false;
 	for (i = 0; i < MAP; i++)
 		body->height[i] = listing_height(&body->listing[i]);
