@@ -216,6 +216,14 @@ records_and_replays() {
 		zcat "$work/$2" | cmp -s - "$work/again"
 }
 
+# The trace $2 goes through respool and comes out of its events as it was.
+comes_back() {
+	$record --events "$1" --pool main "$work/own" -- ./replay "$work/$2" \
+		>"$work/json" 2>"$work/said" || return
+	zcat "$work/$2" | tail -n +5 >"$work/before"
+	tail -n +5 "$work/own" | cmp - "$work/before" >>"$work/said" 2>&1
+}
+
 # A buffer of a page cannot hold it all.
 loses_events_and_replays() {
 	$record --events slab --buffer 4 "$work/lost.rep" -- "$0" --busy 2>"$work/said" &&
@@ -244,6 +252,11 @@ if [ "${1-}" = --busy ]; then
 fi
 tests=16
 [ ! -x ./replay ] || tests=$((tests + 6))
+# Where respool has tracepoints.
+own=
+if [ -x ./replay ] && grep -q respool_page_alloc ./respool.ko; then
+	own=yes tests=$((tests + 2))
+fi
 echo "TAP version 13"
 echo "1..$tests"
 check "pages are converted" pages_are_converted
@@ -264,7 +277,13 @@ check "text without an allocation is no trace" nothing_is_no_trace
 check "wrong options are refused" wrong_options_are_refused
 if [ -x ./replay ]; then
 	check "pages of the running kernel replay" records_and_replays pages live.pages.gz
+	[ -z "$own" ] ||
+		check "trace of pages comes back from respool's events" \
+			comes_back respool-pages live.pages.gz
 	check "kmalloc of the running kernel replays" records_and_replays kmalloc live.rep.gz
+	[ -z "$own" ] ||
+		check "trace of bytes comes back from respool's events" \
+			comes_back respool-bytes live.rep.gz
 	check "its caches replay" records_and_replays slab slab.rep.gz
 	check "trace with lost events replays" loses_events_and_replays
 	check "recording ends after the time stated" records_for_a_time
