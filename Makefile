@@ -8,7 +8,7 @@ export TRACES_DIR
 
 kernels := $(shell scripts/kernel list)
 
-.PHONY: all modules modules_install clean help demo check check-long soak bench figures selftests host
+.PHONY: all modules modules_install clean help demo check check-long soak bench figures selftests tools host
 
 all: modules
 
@@ -39,7 +39,8 @@ help:
 	@echo '(root or sudo).'
 	@echo 'scripts/vm boots a guest by hand and needs these, which it makes itself:'
 	@echo 'make modules-KERNEL   the modules for one of: $(kernels)'
-	@echo 'make selftests        what runs in the guest'
+	@echo 'make selftests        what runs in the guest, with the tools'
+	@echo 'make tools            respool-stat and respool-top, in build/tools'
 	@echo 'make host             what runs right here'
 
 demo:
@@ -71,8 +72,11 @@ figures:
 modules-%:
 	scripts/build-modules $* build/modules/$*
 
-selftests:
+selftests: tools
 	$(MAKE) -C $@ KSRC=$$(scripts/ksrc) OUTPUT=$(CURDIR)/build/selftests
+
+tools:
+	$(MAKE) -C $@ OUTPUT=$(CURDIR)/build/tools
 
 host:
 	$(MAKE) -C selftests/host

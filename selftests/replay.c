@@ -27,7 +27,9 @@ static const char usage[] =
 	"  --slab            the traces are of bytes\n"
 	"  --pages           the traces are of pages (default: 'pages' in the file name)\n"
 	"  --check           fill every block, verify it before it is freed or moved\n"
-	"  --fit NAME        the slab's fit: good, the default, first, next or best\n"
+	"  --policy NAME[,NAME]...\n"
+	"                    replay a trace of bytes with each of these fits of the slab: good,\n"
+	"                    the default, first, next or best; --fit is the same\n"
 	"  --irqs-off        make each call with interrupts off, so that none is timed\n"
 	"  --pool NAME       pool to use, default main\n"
 	"  --repeat N        replay each trace N times\n"
@@ -49,6 +51,8 @@ struct options {
 	const char *at_peak;
 	__u32 fit;
 	__u32 slab_flags;
+	__u32 fits[RESPOOL_TEST_NR_FITS];	/* to be compared; @fit is the one at work */
+	unsigned int nr_fits;
 	unsigned long repeat;
 	unsigned long every;		/* operations; 0 for at the peak only */
 	bool check;
@@ -431,6 +435,24 @@ static void name_trace(const char *path, char *name, size_t size)
 		name[1 + strcspn(name + 1, ".")] = '\0';
 }
 
+/* Each fit that is to be compared; the page layer has nothing of the kind. */
+static int replay_fits(const struct options *options, const struct trace *trace, const char *name)
+{
+	struct options one = *options;
+	int status, worst = 0;
+	unsigned int i;
+
+	if (trace->pages || !options->nr_fits)
+		return replay_trace(options, trace, name);
+	for (i = 0; i < options->nr_fits; i++) {
+		one.fit = options->fits[i];
+		status = replay_trace(&one, trace, name);
+		if (status > worst)
+			worst = status;
+	}
+	return worst;
+}
+
 static int replay_file(const struct options *options, const char *path)
 {
 	bool pages = options->kind == KIND_PAGES;
@@ -446,7 +468,7 @@ static int replay_file(const struct options *options, const char *path)
 	}
 	if (!trace_read(&trace, path, pages))
 		return 2;
-	status = replay_trace(options, &trace, name);
+	status = replay_fits(options, &trace, name);
 	trace_free(&trace);
 	return status;
 }
@@ -461,6 +483,26 @@ static __u32 fit_of(const char *name)
 	return fit;
 }
 
+/* "NAME,NAME"; each at most once. */
+static bool parse_fits(struct options *options, char *names)
+{
+	unsigned int i;
+	char *name;
+	__u32 fit;
+
+	options->nr_fits = 0;
+	while ((name = strsep(&names, ","))) {
+		fit = fit_of(name);
+		for (i = 0; i < options->nr_fits; i++)
+			if (options->fits[i] == fit)
+				return false;
+		if (fit == RESPOOL_TEST_NR_FITS)
+			return false;
+		options->fits[options->nr_fits++] = fit;
+	}
+	return true;
+}
+
 static bool parse_options(struct options *options, int argc, char **argv)
 {
 	static const struct option known[] = {
@@ -468,6 +510,7 @@ static bool parse_options(struct options *options, int argc, char **argv)
 		{ "pages", no_argument, NULL, 'p' },
 		{ "check", no_argument, NULL, 'c' },
 		{ "fit", required_argument, NULL, 'f' },
+		{ "policy", required_argument, NULL, 'f' },
 		{ "irqs-off", no_argument, NULL, 'i' },
 		{ "pool", required_argument, NULL, 'n' },
 		{ "repeat", required_argument, NULL, 'r' },
@@ -494,8 +537,7 @@ static bool parse_options(struct options *options, int argc, char **argv)
 			options->check = true;
 			break;
 		case 'f':
-			options->fit = fit_of(optarg);
-			if (options->fit == RESPOOL_TEST_NR_FITS)
+			if (!parse_fits(options, optarg))
 				return false;
 			break;
 		case 'i':

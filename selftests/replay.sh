@@ -40,10 +40,22 @@ replays_all() {
 	field failed 0 && field ops "$(operations "$1")"
 }
 
-replays_with_fit() {
-	./replay --twice --check --fit "$1" traces/kmalloc/kmalloc-files.rep.gz >"$work/json" || return
+# One object for each, in the order asked for; the same payload and no failure.
+policies_are_compared() {
+	./replay --twice --check --policy first,next,best,good \
+		traces/kmalloc/kmalloc-files.rep.gz >"$work/json" || return
 	sed 's/^/# /' "$work/json"
-	field failed 0 && field fit "\"$1\""
+	[ "$(sed 's/.*"fit": "\([a-z]*\)".*/\1/' "$work/json" | tr '\n' ' ')" = \
+		'first next best good ' ] &&
+		[ "$(grep -c '"failed": 0, "peak_payload_bytes": 68545,' "$work/json")" = 4 ]
+}
+
+policies_that_are_none_are_refused() {
+	for policies in worst first,first first, ''; do
+		./replay --policy "$policies" traces/kmalloc/kmalloc-files.rep.gz \
+			>"$work/json" 2>"$work/said"
+		[ $? -eq 2 ] && [ ! -s "$work/json" ] || return
+	done
 }
 
 finds_smallest() {
@@ -111,13 +123,12 @@ missing_file_is_refused() {
 
 traces=$(find traces -name '*.gz' | sort)
 echo "TAP version 13"
-echo "1..$(($(echo "$traces" | wc -l) + 19))"
+echo "1..$(($(echo "$traces" | wc -l) + 18))"
 for trace in $traces; do
 	check "${trace#traces/} replays in twice its peak" replays_all "$trace"
 done
-for fit in best first next; do
-	check "trace replays with $fit fit" replays_with_fit $fit
-done
+check "policies are compared" policies_are_compared
+check "policies that are none are refused" policies_that_are_none_are_refused
 check "smallest pool is found" finds_smallest
 check "command runs at the peak" commands_run_at_the_peak
 check "command runs after every so many operations" commands_run_every_so_often
