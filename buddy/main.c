@@ -16,6 +16,7 @@
 #include "buddy/debugfs.h"
 #include "buddy/latency.h"
 #include "buddy/origin.h"
+#include "buddy/fault.h"
 #include "buddy/pool.h"
 #include "slab/cache.h"
 #include "slab/debug.h"
@@ -306,6 +307,7 @@ static int __init respool_init(void)
 	if (respool_origins_wanted)
 		static_branch_inc(&respool_watch_key);
 	respool_debugfs_init();
+	respool_fault_init();
 	error = create_pools();
 	if (error)
 		goto err_pools;
@@ -317,6 +319,7 @@ static int __init respool_init(void)
 	return 0;
 
 err_pools:
+	respool_fault_exit();
 	respool_debugfs_exit();
 	destroy_pools();
 err_free:
@@ -328,6 +331,7 @@ err_free:
 static void __exit respool_exit(void)
 {
 	cpuhp_remove_state_nocalls(cpuhp_state);
+	respool_fault_exit();
 	respool_debugfs_exit();
 	destroy_pools();
 	kfree(live);

@@ -16,6 +16,7 @@
 
 #include <trace/events/respool.h>
 
+#include "buddy/fault.h"
 #include "buddy/pool.h"
 #include "buddy/shape.h"
 
@@ -402,17 +403,20 @@ static noinline void *alloc_slow(struct respool *handle, unsigned int order,
 static __always_inline void *alloc_pages_of(struct respool *handle, unsigned int order, gfp_t gfp,
 					    unsigned long caller)
 {
+	unsigned long nr_pages = order < RESPOOL_NR_ORDERS ? 1UL << order : ULONG_MAX, page;
 	struct respool_pool *pool = handle->pool;
-	unsigned long page;
 
+	if (respool_is_to_fail(nr_pages)) {
+		respool_fail_anywhere(handle, nr_pages, gfp, caller ?: _RET_IP_);
+		return NULL;
+	}
 	/* What is traced goes the slow way. */
 	if (!trace_respool_page_alloc_enabled()) {
 		page = respool_magazine_pop(&pool->magazines, order, handle->tag);
 		if (likely(page != RESPOOL_NO_PAGE))
 			return finish_alloc(pool, page, 1UL << order, gfp);
 	}
-	return alloc_slow(handle, order, order < RESPOOL_NR_ORDERS ? 1UL << order : ULONG_MAX, gfp,
-			  caller ?: _RET_IP_);
+	return alloc_slow(handle, order, nr_pages, gfp, caller ?: _RET_IP_);
 }
 
 /* An allocation that began at @since has ended, well or not. */
@@ -473,6 +477,10 @@ static __always_inline void *alloc_exact_of(struct respool *handle, unsigned lon
 	unsigned int order = respool_order_of(nr_pages);
 	unsigned long page = RESPOOL_NO_PAGE;
 
+	if (respool_is_to_fail(nr_pages)) {
+		respool_fail_anywhere(handle, nr_pages, gfp, caller ?: _RET_IP_);
+		return NULL;
+	}
 	if (!trace_respool_page_alloc_enabled() && is_power_of_2(nr_pages))
 		page = respool_magazine_pop(&handle->pool->magazines, order, handle->tag);
 	if (page != RESPOOL_NO_PAGE)

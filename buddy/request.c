@@ -15,6 +15,7 @@
 
 #include <trace/events/respool.h>
 
+#include "buddy/fault.h"
 #include "buddy/pool.h"
 #include "buddy/shape.h"
 
@@ -131,7 +132,7 @@ void *respool_alloc_request(struct respool *pool, const struct respool_request *
 		/* Nowhere. */
 		fit.first = 1;
 		fit.last = 0;
-	} else {
+	} else if (!respool_is_to_fail(fit.nr_pages)) {
 		page = alloc_fit(pool, &fit, gfp);
 		if (page == RESPOOL_NO_PAGE) {
 			respool_magazines_drain(&shared->magazines);
@@ -335,6 +336,8 @@ static void *alloc_some(struct respool *pool, unsigned long *nr_pages, gfp_t gfp
 	int order = min_t(int, ilog2(*nr_pages), respool_max_order(pool));
 	unsigned long page;
 
+	if (respool_is_to_fail(*nr_pages))
+		return NULL;
 	for (; order >= 0; order--) {
 		page = respool_try_alloc(pool, 1UL << order, gfp);
 		if (page != RESPOOL_NO_PAGE) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Each allocation and each copy from or to user space that the kernel makes on
- * our behalf fails once: the first of a call, then the second, until there is
+ * our behalf fails once, and each request for pages of the pool: the first of a call, then the second, until there is
  * none left to fail. Each time the call fails with an errno or gets to its end
  * without what it was denied, and nothing is lost and every invariant holds.
  *
@@ -297,6 +297,7 @@ FIXTURE_SETUP(failures)
 {
 	USE_FAILURES();
 	USE_POOLS("main:16M");
+	ASSERT_EQ(0, set(INJECT "fail_respool/verbose", "0"));
 	self->fd = client_open("main", NR_HANDLES);
 	ASSERT_LE(0, self->fd);
 	self->before = settled_stats(self->fd);
@@ -392,6 +393,53 @@ TEST_F(loading, survives_one_failure_after_another)
 	EXPECT_EQ(0, error);
 	EXPECT_LT(0, failed);
 	TH_LOG("%u points of failure, %u of which loading reported", nth - 1 - self->first, failed);
+}
+
+FIXTURE(told)
+{
+	int fd;
+};
+
+FIXTURE_SETUP(told)
+{
+	USE_FAILURES();
+	USE_POOLS("main:16M");
+	self->fd = client_open("main", NR_HANDLES);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, set(INJECT "fail_respool/verbose", "0"));
+	ASSERT_EQ(0, set(INJECT "fail_respool/times", "-1"));
+	ASSERT_EQ(0, set(INJECT "fail_respool/probability", "100"));
+}
+
+FIXTURE_TEARDOWN(told)
+{
+	EXPECT_EQ(0, set(INJECT "fail_respool/probability", "0"));
+	EXPECT_EQ(0, run(self->fd, OP(ALLOC_PAGES), NULL));
+	close(self->fd);
+}
+
+TEST_F(told, every_request_for_pages_fails_and_is_counted)
+{
+	const struct respool_test_op ask[] = {
+		OP(ALLOC_PAGES), OP(ALLOC_PAGES, .size = 10), OP(ALLOC_EXACT, .size = 8),
+		OP(ALLOC_EXACT, .size = 3), OP(ALLOC_REQUEST, .size = 5),
+	};
+	struct respool_test_many list = {
+		.call = RESPOOL_TEST_ALLOC_LIST, .nr = 16, .size = 1000,
+	};
+	struct respool_test_pool_stats before = pool_stats(self->fd);
+	int slab = client_slab(self->fd, "told");
+	unsigned int i;
+
+	ASSERT_LE(0, slab);
+	for (i = 0; i < ARRAY_SIZE(ask); i++)
+		EXPECT_EQ(-ENOMEM, run(self->fd, ask[i], NULL))
+			TH_LOG("request %u", i);
+	EXPECT_EQ(before.failures + ARRAY_SIZE(ask), pool_stats(self->fd).failures);
+	EXPECT_EQ(-ENOMEM, run(self->fd, OP(ALLOC, .slab = slab, .size = 100), NULL));
+	EXPECT_EQ(0, client_ioctl(self->fd, RESPOOL_TEST_IOC_MANY, &list));
+	EXPECT_EQ(-ENOMEM, list.result);
+	EXPECT_EQ(before.free_pages, pool_stats(self->fd).free_pages);
 }
 
 TEST_HARNESS_MAIN
