@@ -524,6 +524,44 @@ TEST_F(nodes, what_is_named_wrongly_is_refused_as_a_whole)
 	EXPECT_EQ(-1, access("/sys/kernel/debug/respool_heap", F_OK));
 }
 
+/* A child that does this again and again until it is killed. */
+#define AGAIN_AND_AGAIN(...) ({							\
+	pid_t __child = fork();							\
+										\
+	while (!__child)							\
+		__VA_ARGS__;							\
+	__child;								\
+})
+
+/* For a load that fails nobody can keep the module from going. */
+TEST_F(nodes, nobody_has_opened_one_when_loading_fails)
+{
+	unsigned int i;
+	pid_t child;
+
+	child = AGAIN_AND_AGAIN(if (open("/dev/dma_heap/one", O_RDWR | O_CLOEXEC) >= 0) _exit(1));
+	for (i = 0; i < 50; i++)
+		EXPECT_EQ(-ENOENT, client_load("respool_heap", "pools=one,two,three"));
+	kill(child, SIGKILL);
+	EXPECT_EQ(-SIGKILL, ended(child));
+}
+
+/* A file in sysfs is no use of the module: unloading has to wait for it. */
+TEST_F(nodes, unloading_waits_for_who_revokes)
+{
+	unsigned int i;
+	pid_t child;
+
+	child = AGAIN_AND_AGAIN(write_file("/sys/class/misc/respool_heap-one/revoke", "1"));
+	for (i = 0; i < 50; i++) {
+		ASSERT_EQ(0, client_load("respool_heap", ""));
+		usleep(1000);
+		EXPECT_EQ(0, client_unload("respool_heap"));
+	}
+	kill(child, SIGKILL);
+	EXPECT_EQ(-SIGKILL, ended(child));
+}
+
 /* The kernel's own heaps are in the same directory. */
 TEST_F(nodes, a_name_that_is_taken_is_refused)
 {
