@@ -32,9 +32,11 @@
 #include <linux/pagemap.h>
 #include <linux/pfn_t.h>
 #include <linux/scatterlist.h>
+#include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
+#include <linux/vmalloc.h>
 #include <linux/wait.h>
 
 #include "compat.h"
@@ -263,31 +265,72 @@ static int heap_end_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction d
 	return 0;
 }
 
+/*
+ * Dma-buf core takes an exporter that cannot do this for broken and warns. So who
+ * comes when the buffer is revoked gets one page, of nothing, again and again.
+ */
+static void *map_stand_in(unsigned long nr_pages)
+{
+	struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	struct page **pages = kvmalloc_array(nr_pages, sizeof(*pages), GFP_KERNEL);
+	void *vaddr = NULL;
+	unsigned long i;
+
+	if (page && pages) {
+		for (i = 0; i < nr_pages; i++)
+			pages[i] = page;
+		vaddr = vmap(pages, nr_pages, VM_MAP, PAGE_KERNEL);
+	}
+	kvfree(pages);
+	if (!vaddr && page)
+		__free_page(page);
+	return vaddr;
+}
+
+static void unmap_stand_in(void *vaddr)
+{
+	struct page *page = vmalloc_to_page(vaddr);
+
+	vunmap(vaddr);
+	__free_page(page);
+}
+
 /* A pool is contiguous in the kernel's eyes, too: there is nothing to map. */
 static int heap_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 {
 	struct heap_buffer *buffer = dmabuf->priv;
-	int error = -ENODEV;
+	void *vaddr = NULL;
 
 	down_write(&buffer->lock);
 	if (!buffer->revoked) {
 		buffer->nr_vmaps++;
-		iosys_map_set_vaddr(map, buffer->vaddr);
-		error = 0;
+		vaddr = buffer->vaddr;
 	}
 	up_write(&buffer->lock);
-	return error;
+	if (!vaddr)
+		vaddr = map_stand_in(buffer->nr_pages);
+	if (!vaddr)
+		return -ENOMEM;
+	iosys_map_set_vaddr(map, vaddr);
+	return 0;
 }
 
 static void heap_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
 {
 	struct heap_buffer *buffer = dmabuf->priv;
+	void *vaddr = map->vaddr;
+	bool stand_in;
 
-	down_write(&buffer->lock);
-	buffer->nr_vmaps--;
-	look_now(buffer);
-	up_write(&buffer->lock);
 	iosys_map_clear(map);
+	down_write(&buffer->lock);
+	stand_in = vaddr != buffer->vaddr;
+	if (!stand_in) {
+		buffer->nr_vmaps--;
+		look_now(buffer);
+	}
+	up_write(&buffer->lock);
+	if (stand_in)
+		unmap_stand_in(vaddr);
 }
 
 /* The CPU, in user space */

@@ -431,6 +431,7 @@ TEST_F(heap_limits, revocation_stops_who_writes_just_then)
 TEST_F(heap_limits, importers_are_told_and_keep_the_pages_until_they_let_go)
 {
 	int buffer, importer[2], i;
+	struct importer_access access = { .offset = 3 * PAGE, .value = 1 };
 	struct importer_map map;
 
 	if (variant->no_struct_pages)
@@ -457,6 +458,10 @@ TEST_F(heap_limits, importers_are_told_and_keep_the_pages_until_they_let_go)
 	EXPECT_EQ(0, client_ioctl(importer[0], IMPORTER_VUNMAP, NULL));
 	EXPECT_EQ(0, held_in_the_end(self->watch, 0));
 	EXPECT_STREQ("", owner_row(buffer_number(buffer)));
+	/* There is nothing to map for the kernel, which that must not stumble over. */
+	EXPECT_EQ(0, client_ioctl(importer[0], IMPORTER_VMAP, NULL));
+	EXPECT_EQ(-ENODEV, client_ioctl(importer[0], IMPORTER_ACCESS, &access));
+	EXPECT_EQ(0, client_ioctl(importer[0], IMPORTER_VUNMAP, NULL));
 	for (i = 0; i < 2; i++)
 		close(importer[i]);
 	close(buffer);
