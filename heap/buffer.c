@@ -521,7 +521,7 @@ void *heap_try_alloc(struct heap *heap, unsigned long nr_pages)
 	struct respool_request request = {
 		.nr_pages = nr_pages,
 		.align = align_of(nr_pages),
-		.flags = RESPOOL_SCAN,
+		.flags = RESPOOL_SCAN | RESPOOL_MAY_SLEEP,
 	};
 
 	if (is_power_of_2(nr_pages) && nr_pages << PAGE_SHIFT <= SZ_2M &&
@@ -544,21 +544,22 @@ bool heap_would_serve(struct heap *heap, unsigned long nr_pages)
 /* Pages within @timeout jiffies, or ERR_PTR: -ENOMEM, or -EINTR for a signal. */
 static void *alloc_within(struct heap *heap, unsigned long nr_pages, long timeout)
 {
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);	/* a try may sleep itself */
+	void *vaddr = heap_try_alloc(heap, nr_pages);
 	struct wait_queue_head *frees;
-	void *vaddr;
-	long left;
 
-	vaddr = heap_try_alloc(heap, nr_pages);
 	if (!vaddr && timeout) {
 		frees = respool_watch(heap->pool);
-		left = wait_event_interruptible_timeout(*frees,
-							(vaddr = heap_try_alloc(heap, nr_pages)),
-							timeout);
+		add_wait_queue(frees, &wait);
+		while (!(vaddr = heap_try_alloc(heap, nr_pages)) && timeout &&
+		       !signal_pending(current))
+			timeout = wait_woken(&wait, TASK_INTERRUPTIBLE, timeout);
+		remove_wait_queue(frees, &wait);
 		respool_unwatch(heap->pool);
-		if (left < 0)
-			return ERR_PTR(-EINTR);
 	}
-	return vaddr ? vaddr : ERR_PTR(-ENOMEM);
+	if (vaddr)
+		return vaddr;
+	return ERR_PTR(timeout ? -EINTR : -ENOMEM);
 }
 
 static struct heap_buffer *new_buffer(struct heap_file *file, unsigned long nr_pages)
