@@ -11,6 +11,8 @@
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
 #include <linux/wait.h>
 
 #include <trace/events/respool.h>
@@ -47,7 +49,7 @@ static int fit_of(const struct respool_pool *pool, const struct respool_request 
 	unsigned long end;
 
 	if ((request->align && !is_power_of_2(request->align)) ||
-	    request->flags & ~(RESPOOL_TOP_DOWN | RESPOOL_SCAN) ||
+	    request->flags & ~(RESPOOL_TOP_DOWN | RESPOOL_SCAN | RESPOOL_MAY_SLEEP) ||
 	    (request->last && request->last < request->first))
 		return -EINVAL;
 	end = end_page(&pool->backing, request->last ? request->last : PHYS_ADDR_MAX - 1);
@@ -92,6 +94,26 @@ static enum respool_refusal refusal_of(const struct respool_request *request)
 	return RESPOOL_TOO_LARGE;
 }
 
+/* As respool_prepare(), but of a task that is to die the block is freed again. */
+static void *prepare_in_steps(struct respool *handle, unsigned long page, unsigned long nr_pages,
+			      gfp_t gfp)
+{
+	struct respool_pool *pool = handle->pool;
+	unsigned long done, step;
+
+	might_sleep();
+	for (done = 0; done < nr_pages; done += step) {
+		if (fatal_signal_pending(current)) {
+			respool_free_block(handle, respool_page_addr(pool, page));
+			return NULL;
+		}
+		step = min_t(unsigned long, nr_pages - done, SZ_2M >> PAGE_SHIFT);
+		respool_prepare(pool, page + done, step, gfp);
+		cond_resched();
+	}
+	return respool_page_addr(pool, page);
+}
+
 /**
  * respool_alloc_request() - Allocate contiguous pages under conditions.
  * @pool: handle, whose account the block goes on
@@ -109,8 +131,11 @@ static enum respool_refusal refusal_of(const struct respool_request *request)
  * lowest page or with RESPOOL_TOP_DOWN down from the highest, to the first row
  * of free pages that is long enough. Free it with respool_free_block().
  *
+ * With RESPOOL_MAY_SLEEP, others get to run every 2 MiB that are cleared, and
+ * there is no block for a task with a fatal signal.
+ *
  * Context: Any context except NMI. Takes the pool's lock with interrupts off.
- * Never sleeps.
+ * Never sleeps; with RESPOOL_MAY_SLEEP, process context, and does.
  * Return: address of the block, or %NULL.
  */
 void *respool_alloc_request(struct respool *pool, const struct respool_request *request,
@@ -139,6 +164,8 @@ void *respool_alloc_request(struct respool *pool, const struct respool_request *
 			page = alloc_fit(pool, &fit, gfp);
 		}
 	}
+	if (page != RESPOOL_NO_PAGE && request->flags & RESPOOL_MAY_SLEEP)
+		return prepare_in_steps(pool, page, request->nr_pages, gfp);
 	if (page != RESPOOL_NO_PAGE)
 		return respool_hand_out(pool, page, request->nr_pages, gfp, _RET_IP_);
 	respool_fail(pool, &fit, gfp, _RET_IP_);

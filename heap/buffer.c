@@ -32,9 +32,11 @@
 #include <linux/pagemap.h>
 #include <linux/pfn_t.h>
 #include <linux/scatterlist.h>
+#include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
+#include <linux/vmalloc.h>
 #include <linux/wait.h>
 
 #include "compat.h"
@@ -47,6 +49,9 @@
 /* One entry of a scatterlist holds no more, as its length is an unsigned int. */
 #define ENTRY_BYTES	SZ_2G
 
+/* The pages that are looked at before others get to run. */
+#define STEP_PAGES	((unsigned long)SZ_2M >> PAGE_SHIFT)
+
 /* One device's mapping of a buffer. */
 struct heap_mapping {
 	struct sg_table table;
@@ -58,16 +63,34 @@ static struct workqueue_struct *looks;
 
 /* The way back */
 
+/*
+ * How many pages from @page on, and @nr at most, only the pool refers to. None is
+ * part of a larger one, so that each has a count of its own.
+ */
+static unsigned long count_idle(struct page *page, unsigned long nr)
+{
+	unsigned long i = 0;
+
+	while (i < nr && page_ref_count(nth_page(page, i)) == 1)
+		i++;
+	return i;
+}
+
 /* Whether all pages have been seen without another's reference; goes on where it stopped. */
 static bool pages_idle(struct heap_buffer *buffer)
 {
+	unsigned long idle, step;
+
 	lockdep_assert_held_write(&buffer->lock);
 	if (!buffer->page)
 		return true;
-	for (; buffer->nr_idle < buffer->nr_pages; buffer->nr_idle++)
-		if (page_count(nth_page(buffer->page, buffer->nr_idle)) != 1)
-			return false;
-	return true;
+	do {
+		step = min(buffer->nr_pages - buffer->nr_idle, STEP_PAGES);
+		idle = count_idle(nth_page(buffer->page, buffer->nr_idle), step);
+		buffer->nr_idle += idle;
+		cond_resched();
+	} while (step && idle == step);
+	return !step;
 }
 
 /* The pages of a closed or revoked buffer, if nobody else has them. */
@@ -263,31 +286,72 @@ static int heap_end_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction d
 	return 0;
 }
 
+/*
+ * Dma-buf core takes an exporter that cannot do this for broken and warns. So who
+ * comes when the buffer is revoked gets one page, of nothing, again and again.
+ */
+static void *map_stand_in(unsigned long nr_pages)
+{
+	struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	struct page **pages = kvmalloc_array(nr_pages, sizeof(*pages), GFP_KERNEL);
+	void *vaddr = NULL;
+	unsigned long i;
+
+	if (page && pages) {
+		for (i = 0; i < nr_pages; i++)
+			pages[i] = page;
+		vaddr = vmap(pages, nr_pages, VM_MAP, PAGE_KERNEL);
+	}
+	kvfree(pages);
+	if (!vaddr && page)
+		__free_page(page);
+	return vaddr;
+}
+
+static void unmap_stand_in(void *vaddr)
+{
+	struct page *page = vmalloc_to_page(vaddr);
+
+	vunmap(vaddr);
+	__free_page(page);
+}
+
 /* A pool is contiguous in the kernel's eyes, too: there is nothing to map. */
 static int heap_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 {
 	struct heap_buffer *buffer = dmabuf->priv;
-	int error = -ENODEV;
+	void *vaddr = NULL;
 
 	down_write(&buffer->lock);
 	if (!buffer->revoked) {
 		buffer->nr_vmaps++;
-		iosys_map_set_vaddr(map, buffer->vaddr);
-		error = 0;
+		vaddr = buffer->vaddr;
 	}
 	up_write(&buffer->lock);
-	return error;
+	if (!vaddr)
+		vaddr = map_stand_in(buffer->nr_pages);
+	if (!vaddr)
+		return -ENOMEM;
+	iosys_map_set_vaddr(map, vaddr);
+	return 0;
 }
 
 static void heap_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
 {
 	struct heap_buffer *buffer = dmabuf->priv;
+	void *vaddr = map->vaddr;
+	bool stand_in;
 
-	down_write(&buffer->lock);
-	buffer->nr_vmaps--;
-	look_now(buffer);
-	up_write(&buffer->lock);
 	iosys_map_clear(map);
+	down_write(&buffer->lock);
+	stand_in = vaddr != buffer->vaddr;
+	if (!stand_in) {
+		buffer->nr_vmaps--;
+		look_now(buffer);
+	}
+	up_write(&buffer->lock);
+	if (stand_in)
+		unmap_stand_in(vaddr);
 }
 
 /* The CPU, in user space */
@@ -307,7 +371,10 @@ static bool may_map_huge(const struct heap_buffer *buffer)
 	return IS_ENABLED(CONFIG_ARCH_HAS_PTE_DEVMAP) && is_zone_device_page(buffer->page);
 }
 
-/* One entry for all that a page table could map, if address, length and frames allow. */
+/*
+ * One entry for all that a page table could map, if address, length and frames
+ * allow. It can be written from the start, as nobody asks what was written.
+ */
 static bool map_huge(const struct heap_buffer *buffer, struct vm_fault *vmf)
 {
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
@@ -319,8 +386,8 @@ static bool map_huge(const struct heap_buffer *buffer, struct vm_fault *vmf)
 	if (!may_map_huge(buffer) || !pmd_none(*vmf->pmd) || addr < vmf->vma->vm_start ||
 	    addr + PMD_SIZE > vmf->vma->vm_end || !IS_ALIGNED(phys, PMD_SIZE))
 		return false;
-	return vmf_insert_pfn_pmd(vmf, phys_to_pfn_t(phys, flags), vmf->flags & FAULT_FLAG_WRITE) ==
-	       VM_FAULT_NOPAGE;
+	return vmf_insert_pfn_pmd(vmf, phys_to_pfn_t(phys, flags),
+				  vmf->vma->vm_flags & VM_WRITE) == VM_FAULT_NOPAGE;
 #else
 	return false;
 #endif
@@ -389,8 +456,27 @@ static vm_fault_t heap_fault(struct vm_fault *vmf)
 	return result;
 }
 
+/*
+ * The kernel makes a page table before it calls heap_fault(), which is in vain
+ * if that has no use for one. So it is asked here first, where it does so.
+ */
+static vm_fault_t __maybe_unused heap_huge_fault(struct vm_fault *vmf, unsigned int order)
+{
+	struct heap_buffer *buffer = vmf->vma->vm_private_data;
+	bool mapped = false;
+
+	if (order != PMD_SHIFT - PAGE_SHIFT)
+		return VM_FAULT_FALLBACK;
+	down_read(&buffer->lock);
+	if (!buffer->revoked && vmf->pgoff < buffer->nr_pages)
+		mapped = map_huge(buffer, vmf);
+	up_read(&buffer->lock);
+	return mapped ? VM_FAULT_NOPAGE : VM_FAULT_FALLBACK;
+}
+
 static const struct vm_operations_struct heap_vm_ops = {
 	.fault	= heap_fault,
+	SET_HUGE_FAULT(heap_huge_fault)
 };
 
 static int heap_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
@@ -402,7 +488,8 @@ static int heap_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 		return -EINVAL;
 	if (READ_ONCE(buffer->revoked))
 		return -ENODEV;
-	vm_flags_set(vma, VM_DONTEXPAND |
+	/* With VM_SEQ_READ the kernel keeps no account of when a page was last used. */
+	vm_flags_set(vma, VM_DONTEXPAND | VM_SEQ_READ |
 		     (buffer->page ? VM_MIXEDMAP : VM_PFNMAP | VM_IO | VM_DONTDUMP));
 	vma->vm_ops = &heap_vm_ops;
 	vma->vm_private_data = buffer;
@@ -478,7 +565,7 @@ void *heap_try_alloc(struct heap *heap, unsigned long nr_pages)
 	struct respool_request request = {
 		.nr_pages = nr_pages,
 		.align = align_of(nr_pages),
-		.flags = RESPOOL_SCAN,
+		.flags = RESPOOL_SCAN | RESPOOL_MAY_SLEEP,
 	};
 
 	if (is_power_of_2(nr_pages) && nr_pages << PAGE_SHIFT <= SZ_2M &&
@@ -501,21 +588,22 @@ bool heap_would_serve(struct heap *heap, unsigned long nr_pages)
 /* Pages within @timeout jiffies, or ERR_PTR: -ENOMEM, or -EINTR for a signal. */
 static void *alloc_within(struct heap *heap, unsigned long nr_pages, long timeout)
 {
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);	/* a try may sleep itself */
+	void *vaddr = heap_try_alloc(heap, nr_pages);
 	struct wait_queue_head *frees;
-	void *vaddr;
-	long left;
 
-	vaddr = heap_try_alloc(heap, nr_pages);
 	if (!vaddr && timeout) {
 		frees = respool_watch(heap->pool);
-		left = wait_event_interruptible_timeout(*frees,
-							(vaddr = heap_try_alloc(heap, nr_pages)),
-							timeout);
+		add_wait_queue(frees, &wait);
+		while (!(vaddr = heap_try_alloc(heap, nr_pages)) && timeout &&
+		       !signal_pending(current))
+			timeout = wait_woken(&wait, TASK_INTERRUPTIBLE, timeout);
+		remove_wait_queue(frees, &wait);
 		respool_unwatch(heap->pool);
-		if (left < 0)
-			return ERR_PTR(-EINTR);
 	}
-	return vaddr ? vaddr : ERR_PTR(-ENOMEM);
+	if (vaddr)
+		return vaddr;
+	return ERR_PTR(timeout ? -EINTR : -ENOMEM);
 }
 
 static struct heap_buffer *new_buffer(struct heap_file *file, unsigned long nr_pages)

@@ -63,6 +63,7 @@ module_param_cb(file_quota, &bytes_ops, &heap_file_quota, 0644);
 MODULE_PARM_DESC(file_quota, "Bytes of each pool that may be held through one open node (default 0: any number)");
 
 static LIST_HEAD(heaps);	/* changes at load and unload only */
+static bool loaded;		/* and no longer can fail to, which would not wait for open nodes */
 static struct dentry *debugfs_root;
 
 static struct heap *heap_of(const struct miscdevice *misc)
@@ -74,8 +75,11 @@ static struct heap *heap_of(const struct miscdevice *misc)
 
 static int heap_open(struct inode *inode, struct file *file)
 {
-	struct heap_file *f = heap_file_open(heap_of(file->private_data), file);
+	struct heap_file *f;
 
+	if (!READ_ONCE(loaded))
+		return -ENODEV;
+	f = heap_file_open(heap_of(file->private_data), file);
 	if (!f)
 		return -ENOMEM;
 	file->private_data = f;
@@ -389,8 +393,10 @@ static int __init heap_init(void)
 		return error;
 	debugfs_root = debugfs_create_dir("respool_heap", NULL);
 	error = *pools ? add_named() : add_all();
-	if (!error)
+	if (!error) {
+		WRITE_ONCE(loaded, true);
 		return 0;
+	}
 	remove_heaps();
 	debugfs_remove(debugfs_root);
 	heap_buffers_exit();
@@ -399,10 +405,10 @@ static int __init heap_init(void)
 
 static void __exit heap_exit(void)
 {
-	/* No node is open and no buffer left, or we would be in use. */
-	heap_buffers_exit();
+	/* No node is open and no buffer left, or we would be in use; a file in sysfs may be. */
 	remove_heaps();
 	debugfs_remove(debugfs_root);
+	heap_buffers_exit();
 }
 
 module_init(heap_init);

@@ -314,6 +314,46 @@ TEST_F(heap_limits, the_node_is_readable_while_there_is_enough)
 	close(buffer);
 }
 
+/* That takes more than one step. */
+TEST_F(heap_limits, large_buffers_are_cleared_to_their_ends)
+{
+	int rest[MAX_REST], round;
+	size_t lens[MAX_REST];
+	unsigned int nr, n;
+	unsigned char *map;
+
+	for (round = 0; round < 2; round++) {
+		nr = take_rest(self->fd, rest, lens);
+		EXPECT_EQ(self->before.pages, held(self->watch));
+		EXPECT_LT(2 * HUGE, lens[0]);
+		for (n = 0; n < nr; n++) {
+			map = map_shared(rest[n], lens[n]);
+			EXPECT_EQ(lens[n], first_nonzero(map, lens[n]));
+			memset(map, 0xa5, lens[n]);
+			munmap(map, lens[n]);
+		}
+		close_rest(rest, nr);
+	}
+}
+
+/* What was to be cleared is given back by who was killed meanwhile. */
+TEST_F(heap_limits, a_task_killed_while_it_gets_a_buffer_leaves_nothing)
+{
+	size_t len = self->before.pages * PAGE - PAGE;
+	unsigned int i;
+	pid_t child;
+
+	for (i = 0; i < 20; i++) {
+		child = fork();
+		while (!child)
+			close(heap_alloc(self->fd, len));
+		usleep(1000 * (20 + i));
+		kill(child, SIGKILL);
+		EXPECT_EQ(-SIGKILL, ended(child));
+		EXPECT_EQ(0, held_in_the_end(self->watch, 0));
+	}
+}
+
 /* Revocation */
 
 static sigjmp_buf bus_error;
@@ -431,6 +471,7 @@ TEST_F(heap_limits, revocation_stops_who_writes_just_then)
 TEST_F(heap_limits, importers_are_told_and_keep_the_pages_until_they_let_go)
 {
 	int buffer, importer[2], i;
+	struct importer_access access = { .offset = 3 * PAGE, .value = 1 };
 	struct importer_map map;
 
 	if (variant->no_struct_pages)
@@ -457,6 +498,10 @@ TEST_F(heap_limits, importers_are_told_and_keep_the_pages_until_they_let_go)
 	EXPECT_EQ(0, client_ioctl(importer[0], IMPORTER_VUNMAP, NULL));
 	EXPECT_EQ(0, held_in_the_end(self->watch, 0));
 	EXPECT_STREQ("", owner_row(buffer_number(buffer)));
+	/* There is nothing to map for the kernel, which that must not stumble over. */
+	EXPECT_EQ(0, client_ioctl(importer[0], IMPORTER_VMAP, NULL));
+	EXPECT_EQ(-ENODEV, client_ioctl(importer[0], IMPORTER_ACCESS, &access));
+	EXPECT_EQ(0, client_ioctl(importer[0], IMPORTER_VUNMAP, NULL));
 	for (i = 0; i < 2; i++)
 		close(importer[i]);
 	close(buffer);
@@ -522,6 +567,57 @@ TEST_F(nodes, what_is_named_wrongly_is_refused_as_a_whole)
 	EXPECT_EQ(-EINVAL, client_load("respool_heap", "user_quota=many"));
 	EXPECT_FALSE(there("one"));
 	EXPECT_EQ(-1, access("/sys/kernel/debug/respool_heap", F_OK));
+}
+
+/* A child that does something again and again until it is killed or that is true. */
+static pid_t again_and_again(bool (*something)(void))
+{
+	pid_t child = fork();
+
+	if (child)
+		return child;
+	while (!something())
+		;
+	_exit(1);
+}
+
+static bool opens_a_node(void)
+{
+	return open("/dev/dma_heap/one", O_RDWR | O_CLOEXEC) >= 0;
+}
+
+static bool revokes(void)
+{
+	return !write_file("/sys/class/misc/respool_heap-one/revoke", "1");
+}
+
+/* For a load that fails nobody can keep the module from going. */
+TEST_F(nodes, nobody_has_opened_one_when_loading_fails)
+{
+	unsigned int i;
+	pid_t child;
+
+	child = again_and_again(opens_a_node);
+	for (i = 0; i < 50; i++)
+		EXPECT_EQ(-ENOENT, client_load("respool_heap", "pools=one,two,three"));
+	kill(child, SIGKILL);
+	EXPECT_EQ(-SIGKILL, ended(child));
+}
+
+/* A file in sysfs is no use of the module: unloading has to wait for it. */
+TEST_F(nodes, unloading_waits_for_who_revokes)
+{
+	unsigned int i;
+	pid_t child;
+
+	child = again_and_again(revokes);
+	for (i = 0; i < 50; i++) {
+		ASSERT_EQ(0, client_load("respool_heap", ""));
+		usleep(1000);
+		EXPECT_EQ(0, client_unload("respool_heap"));
+	}
+	kill(child, SIGKILL);
+	EXPECT_EQ(-SIGKILL, ended(child));
 }
 
 /* The kernel's own heaps are in the same directory. */

@@ -171,6 +171,7 @@ void respool_drain(struct respool *pool);
 /* struct respool_request.flags */
 #define RESPOOL_TOP_DOWN	0x1	/* the highest place that fits, else the lowest */
 #define RESPOOL_SCAN		0x2	/* if no aligned block fits, a row of free pages */
+#define RESPOOL_MAY_SLEEP	0x4	/* clear in steps: others run, the task can be killed */
 
 /**
  * struct respool_request - Pages under conditions.
@@ -181,7 +182,7 @@ void respool_drain(struct respool *pool);
  *	and it fails if the pool has none that large.
  * @first: lowest physical address that may be used
  * @last: highest physical address that may be used, inclusive; 0 for no limit
- * @flags: RESPOOL_TOP_DOWN, RESPOOL_SCAN
+ * @flags: RESPOOL_TOP_DOWN, RESPOOL_SCAN, RESPOOL_MAY_SLEEP
  *
  * A place is fixed by making the range just as long as the request.
  */
