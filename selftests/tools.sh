@@ -58,7 +58,7 @@ make_copy() {
 	printf '%s\n' 'owner pages blocks allocations frees' 'net"x 12 3 4 5' 'net"x 1 1 1 1' \
 		'torn 1' >"$pool/owners"
 	printf '%s\n' 'page free cells of 8 pages: . free, 1-7 partly held, # held' \
-		'        0  40                                                  ##..7' \
+		'        0  40                                                            ##..7' \
 		'       40 512 ................................................................' \
 		'      552 448 ########........................................' >"$pool/map"
 	printf '%s\n' 'held_pages 3' 'live_bytes 1' 'internal_permille 12' >"$slab/stats"
@@ -94,7 +94,7 @@ json_is_json() {
 	assert stat["stats"]["failures"] == 2**64 - 1
 	assert stat["slabs"][0]["name"] == "a\\\\b"
 	assert stat["passed_over"] == {"passed_over": 7} and len(stat["failures"]) == 1
-	assert len(top["map"][0]["cells"]) == 54
+	assert len(top["map"][0]["cells"]) == 64
 	EOT
 }
 
@@ -120,6 +120,14 @@ prometheus_is_prometheus() {
 # Where there is one: it looks at names, too.
 promtool_agrees() {
 	! command -v promtool || promtool check metrics <"$work/prom"
+}
+
+# A pool that begins within a region: rows of the map are regions, not parts of the pool.
+map_has_regions() {
+	"$dir/respool-top" --debugfs "$work/copy" --once --size 80x60 >"$work/screen" &&
+		grep -q '^      0 \{60\}##[.][.]7$' "$work/screen" &&
+		grep -q '^   160K [.]\{64\}$' "$work/screen" &&
+		grep -q '^   2[.]2M #\{8\}[.]\{40\}$' "$work/screen"
 }
 
 # Each file cut after each of some lengths, empty and missing; the others are as they were.
@@ -157,12 +165,13 @@ noise_is_survived() {
 
 make_copy "$work/copy"
 echo "TAP version 13"
-echo "1..7"
+echo "1..8"
 check "tools build with sanitizers" builds
 check "a copy of debugfs is printed in all ways" prints_all "$work/copy"
 check "JSON is JSON, names quoted, large numbers whole" json_is_json
 check "text format of Prometheus is that" prometheus_is_prometheus
 check "promtool finds nothing, where there is one" promtool_agrees
+check "rows of the map are regions" map_has_regions
 check "files that are cut or missing are survived" damage_is_survived
 check "files of something else are survived" noise_is_survived
 exit $worst

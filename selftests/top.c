@@ -147,12 +147,27 @@ TEST_F(screen, orders_are_those_of_debugfs)
 	EXPECT_LE(shown, orders);
 }
 
+/* "64.0M" in bytes, as good as it is written. */
+static double parse_bytes(const char *word)
+{
+	static const char units[] = "KMGT";
+	char *unit;
+	double bytes = strtod(word, &unit);
+	int i;
+
+	for (i = 0; *unit && units[i]; i++)
+		if (*unit == units[i])
+			return bytes * (1ULL << (10 * (i + 1)));
+	return bytes;
+}
+
 /* A region of the pool is a row of the map, where there is room for all of them. */
 TEST_F(screen, map_is_that_of_debugfs)
 {
 	char *rest, *row, cells[128], drawn[128];
 	unsigned int rows = 0;
 	const char *at;
+	double begins;
 
 	EXPECT_EQ(0, run_tool("./respool-top --once --size 80x60 main"));
 	at = find_line("map: ");
@@ -166,6 +181,9 @@ TEST_F(screen, map_is_that_of_debugfs)
 		while (*cells && cells[strlen(cells) - 1] == ' ')
 			cells[strlen(cells) - 1] = '\0';
 		at = strchr(at, '\n') + 1;
+		begins = atof(row) * sysconf(_SC_PAGESIZE);
+		EXPECT_LE(parse_bytes(at), begins * 1.01);
+		EXPECT_GE(parse_bytes(at), begins * 0.99);
 		snprintf(drawn, sizeof(drawn), "%.*s", (int)strcspn(at, "\n") - 8, at + 8);
 		EXPECT_STREQ(cells, drawn);
 		rows++;
@@ -177,18 +195,14 @@ TEST_F(screen, owners_are_sorted_by_what_they_hold)
 {
 	double held, last = 1e18;
 	unsigned int rows = 0;
-	char unit, *line, *rest;
-	int fields;
+	char *line, *rest;
 
 	EXPECT_EQ(0, run_tool("./respool-top --once --size 79x70 main"));
 	line = (char *)find_line("owner ");
 	ASSERT_NE(NULL, line);
 	strtok_r(line, "\n", &rest);
 	while ((line = strtok_r(NULL, "\n", &rest)) && strncmp(line, "byte layer", 10)) {
-		unit = 0;
-		fields = sscanf(line, "%*s %lf%c", &held, &unit);
-		ASSERT_LE(1, fields);
-		held *= unit == 'M' ? 1 << 20 : unit == 'K' ? 1 << 10 : 1;
+		held = parse_bytes(line + strcspn(line, " "));
 		EXPECT_LE(held, last);
 		last = held;
 		rows++;
