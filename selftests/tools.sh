@@ -7,8 +7,8 @@
 # usage: tools.sh DIR	where to build
 
 set -u
+dir=$(realpath -m "${1:?where to build}")
 cd "$(dirname "$0")" || exit 1
-dir=${1:?where to build}
 number=0 worst=0
 
 work=$(mktemp -d) || exit 1
