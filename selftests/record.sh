@@ -206,6 +206,15 @@ busy() {
 	ls /sys/module /sys/kernel >/dev/null
 }
 
+# The same while nobody reads the trace.
+busy_unread() {
+	local reader
+
+	reader=$(grep -l 'record-[0-9]*/trace_pipe' /proc/[0-9]*/cmdline 2>/dev/null |
+		 tr -dc '0-9\n')
+	kill -STOP $reader && busy && kill -CONT $reader
+}
+
 # $1 is the kind, $2 the name of the trace.
 records_and_replays() {
 	$record --events "$1" --raw "$work/raw" "$work/$2" -- "$0" --busy 2>"$work/said" &&
@@ -224,9 +233,9 @@ comes_back() {
 	tail -n +5 "$work/own" | cmp - "$work/before" >>"$work/said" 2>&1
 }
 
-# A buffer of a page cannot hold it all.
+# A buffer of some pages cannot hold it all.
 loses_events_and_replays() {
-	$record --events slab --buffer 4 "$work/lost.rep" -- "$0" --busy 2>"$work/said" &&
+	$record --events slab --buffer 4 "$work/lost.rep" -- "$0" --busy-unread 2>"$work/said" &&
 		said 'events were lost' &&
 		./replay --twice --check "$work/lost.rep" >"$work/json" 2>>"$work/said" || return
 	sed 's/^/# /' "$work/said" "$work/json"
@@ -246,10 +255,10 @@ nothing_is_left_in_tracefs() {
 			>"$work/said" 2>/dev/null
 }
 
-if [ "${1-}" = --busy ]; then
-	busy
-	exit 0
-fi
+case ${1-} in
+--busy) busy; exit 0 ;;
+--busy-unread) busy_unread; exit ;;
+esac
 tests=16
 [ ! -x ./replay ] || tests=$((tests + 6))
 # Where respool has tracepoints.

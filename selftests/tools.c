@@ -287,6 +287,7 @@ static void want_two_tables(const char *path, const char *dir)
 		want(below, "passed_over", number);
 	}
 	want_rows(path, dir, "why");
+	want_rows(path, dir, "latency");
 }
 
 static void want_map(const char *path, const char *dir)

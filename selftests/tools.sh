@@ -7,8 +7,8 @@
 # usage: tools.sh DIR	where to build
 
 set -u
+dir=$(realpath -m "${1:?where to build}")
 cd "$(dirname "$0")" || exit 1
-dir=${1:?where to build}
 number=0 worst=0
 
 work=$(mktemp -d) || exit 1
@@ -127,7 +127,7 @@ map_has_regions() {
 	"$dir/respool-top" --debugfs "$work/copy" --once --size 80x60 >"$work/screen" &&
 		grep -q '^      0 \{60\}##[.][.]7$' "$work/screen" &&
 		grep -q '^   160K [.]\{64\}$' "$work/screen" &&
-		grep -q '^   2[.]2M #\{8\}[.]\{56\}$' "$work/screen"
+		grep -q '^   2[.]2M #\{8\}[.]\{40\}$' "$work/screen"
 }
 
 # Each file cut after each of some lengths, empty and missing; the others are as they were.

@@ -23,6 +23,7 @@ static const struct file pool_files[NR_POOL_FILES] = {
 	[POOL_FAILURES]	= { "failures", FORM_ROWS, STATE_DETAILS },
 	[POOL_PASSED_OVER] = { "passed_over", FORM_PAIRS, STATE_DETAILS, "failures" },
 	[POOL_WHY]	= { "why", FORM_ROWS, STATE_DETAILS },
+	[POOL_LATENCY]	= { "latency", FORM_ROWS, STATE_DETAILS },
 };
 
 static const struct file heap_files[NR_HEAP_FILES] = {

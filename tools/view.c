@@ -40,9 +40,9 @@ static void put_bytes(char text[NUMBER], double bytes)
 }
 
 /* All digits if there is room for them. */
-static void put_count(char text[NUMBER], long long count, int width)
+static void put_count(char text[NUMBER], double count, int width)
 {
-	if (snprintf(text, NUMBER, "%lld", count) > width)
+	if (snprintf(text, NUMBER, "%.0f", count) > width)
 		put_scaled(text, count, 1000, " kMGTPE");
 }
 
@@ -52,7 +52,7 @@ static void put_rate(char text[NUMBER], double rate, int width)
 	if (isnan(rate))
 		strcpy(text, "-");
 	else
-		put_count(text, llround(rate), width);
+		put_count(text, rate, width);
 }
 
 static double page_bytes(void)
