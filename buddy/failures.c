@@ -253,7 +253,8 @@ void respool_failures_note(struct respool *handle, const struct respool_fit *fit
 	note_pool(pool, &failure);
 	find_way(&s, fit, &failure.way);
 	raw_spin_lock_irqsave(&failures->lock, flags);
-	failures->ring[failures->nr++ % RESPOOL_KEPT_FAILURES] = failure;
+	failures->ring[failures->nr % RESPOOL_KEPT_FAILURES] = failure;
+	WRITE_ONCE(failures->nr, failures->nr + 1);
 	raw_spin_unlock_irqrestore(&failures->lock, flags);
 }
 

@@ -31,7 +31,7 @@ static int start(struct respool_pool *pool)
 		return -ENOMEM;
 	for_each_possible_cpu(cpu)
 		memset(per_cpu_ptr(latency, cpu), 0, sizeof(struct respool_latency));
-	pool->magazines.latency = latency;
+	WRITE_ONCE(pool->magazines.latency, latency);
 	return 0;
 }
 
