@@ -49,6 +49,9 @@
 /* One entry of a scatterlist holds no more, as its length is an unsigned int. */
 #define ENTRY_BYTES	SZ_2G
 
+/* The pages that are looked at before others get to run. */
+#define STEP_PAGES	((unsigned long)SZ_2M >> PAGE_SHIFT)
+
 /* One device's mapping of a buffer. */
 struct heap_mapping {
 	struct sg_table table;
@@ -60,16 +63,34 @@ static struct workqueue_struct *looks;
 
 /* The way back */
 
+/*
+ * How many pages from @page on, and @nr at most, only the pool refers to. None is
+ * part of a larger one, so that each has a count of its own.
+ */
+static unsigned long count_idle(struct page *page, unsigned long nr)
+{
+	unsigned long i = 0;
+
+	while (i < nr && page_ref_count(nth_page(page, i)) == 1)
+		i++;
+	return i;
+}
+
 /* Whether all pages have been seen without another's reference; goes on where it stopped. */
 static bool pages_idle(struct heap_buffer *buffer)
 {
+	unsigned long idle, step;
+
 	lockdep_assert_held_write(&buffer->lock);
 	if (!buffer->page)
 		return true;
-	for (; buffer->nr_idle < buffer->nr_pages; buffer->nr_idle++)
-		if (page_count(nth_page(buffer->page, buffer->nr_idle)) != 1)
-			return false;
-	return true;
+	do {
+		step = min(buffer->nr_pages - buffer->nr_idle, STEP_PAGES);
+		idle = count_idle(nth_page(buffer->page, buffer->nr_idle), step);
+		buffer->nr_idle += idle;
+		cond_resched();
+	} while (step && idle == step);
+	return !step;
 }
 
 /* The pages of a closed or revoked buffer, if nobody else has them. */
@@ -350,7 +371,10 @@ static bool may_map_huge(const struct heap_buffer *buffer)
 	return IS_ENABLED(CONFIG_ARCH_HAS_PTE_DEVMAP) && is_zone_device_page(buffer->page);
 }
 
-/* One entry for all that a page table could map, if address, length and frames allow. */
+/*
+ * One entry for all that a page table could map, if address, length and frames
+ * allow. It can be written from the start, as nobody asks what was written.
+ */
 static bool map_huge(const struct heap_buffer *buffer, struct vm_fault *vmf)
 {
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
@@ -362,8 +386,8 @@ static bool map_huge(const struct heap_buffer *buffer, struct vm_fault *vmf)
 	if (!may_map_huge(buffer) || !pmd_none(*vmf->pmd) || addr < vmf->vma->vm_start ||
 	    addr + PMD_SIZE > vmf->vma->vm_end || !IS_ALIGNED(phys, PMD_SIZE))
 		return false;
-	return vmf_insert_pfn_pmd(vmf, phys_to_pfn_t(phys, flags), vmf->flags & FAULT_FLAG_WRITE) ==
-	       VM_FAULT_NOPAGE;
+	return vmf_insert_pfn_pmd(vmf, phys_to_pfn_t(phys, flags),
+				  vmf->vma->vm_flags & VM_WRITE) == VM_FAULT_NOPAGE;
 #else
 	return false;
 #endif
@@ -432,8 +456,27 @@ static vm_fault_t heap_fault(struct vm_fault *vmf)
 	return result;
 }
 
+/*
+ * The kernel makes a page table before it calls heap_fault(), which is in vain
+ * if that has no use for one. So it is asked here first, where it does so.
+ */
+static vm_fault_t __maybe_unused heap_huge_fault(struct vm_fault *vmf, unsigned int order)
+{
+	struct heap_buffer *buffer = vmf->vma->vm_private_data;
+	bool mapped = false;
+
+	if (order != PMD_SHIFT - PAGE_SHIFT)
+		return VM_FAULT_FALLBACK;
+	down_read(&buffer->lock);
+	if (!buffer->revoked && vmf->pgoff < buffer->nr_pages)
+		mapped = map_huge(buffer, vmf);
+	up_read(&buffer->lock);
+	return mapped ? VM_FAULT_NOPAGE : VM_FAULT_FALLBACK;
+}
+
 static const struct vm_operations_struct heap_vm_ops = {
 	.fault	= heap_fault,
+	SET_HUGE_FAULT(heap_huge_fault)
 };
 
 static int heap_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
@@ -445,7 +488,8 @@ static int heap_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 		return -EINVAL;
 	if (READ_ONCE(buffer->revoked))
 		return -ENODEV;
-	vm_flags_set(vma, VM_DONTEXPAND |
+	/* With VM_SEQ_READ the kernel keeps no account of when a page was last used. */
+	vm_flags_set(vma, VM_DONTEXPAND | VM_SEQ_READ |
 		     (buffer->page ? VM_MIXEDMAP : VM_PFNMAP | VM_IO | VM_DONTDUMP));
 	vma->vm_ops = &heap_vm_ops;
 	vma->vm_private_data = buffer;

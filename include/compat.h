@@ -40,4 +40,14 @@ static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 }
 #endif
 
+/*
+ * A huge_fault method for mappings that are not DAX: before 6.6 nobody calls it
+ * for them and it has other arguments.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+#define SET_HUGE_FAULT(function)	.huge_fault = function,
+#else
+#define SET_HUGE_FAULT(function)
+#endif
+
 #endif /* RESPOOL_COMPAT_H */

@@ -280,6 +280,26 @@ out:
 	close(buffer);
 }
 
+/* Also where it is mapped 2 MiB at a time. */
+TEST_F(heap, a_mapping_can_be_read_first_and_written_later)
+{
+	int buffer = heap_alloc(self->fd, 2 * HUGE);
+	unsigned char *map;
+
+	ASSERT_LE(0, buffer);
+	map = map_huge(buffer, 2 * HUGE);
+	ASSERT_EQ(0, mprotect(map, 2 * HUGE, PROT_READ));
+	EXPECT_EQ(2 * HUGE, first_nonzero(map, 2 * HUGE));
+	ASSERT_EQ(0, mprotect(map, 2 * HUGE, PROT_READ | PROT_WRITE));
+	fill(map, 2 * HUGE, 4);
+	ASSERT_EQ(0, mprotect(map + HUGE, PAGE, PROT_READ));
+	map[0] ^= 1;
+	map[0] ^= 1;
+	EXPECT_EQ(2 * HUGE, first_change(map, 2 * HUGE, 4));
+	munmap(map, 2 * HUGE);
+	close(buffer);
+}
+
 /* Life */
 
 TEST_F(heap, a_buffer_lives_until_descriptor_and_mapping_are_gone)
