@@ -8,7 +8,7 @@
  * For kernels with fault injection (scripts/vm --kernel debug), which also tell
  * what memory was lost.
  */
-#include "selftest.h"
+#include "buffers.h"
 
 #define NR_HANDLES	64
 #define INJECT		"/sys/kernel/debug/"
@@ -352,6 +352,203 @@ TEST_F(failures, are_survived_one_after_another)
 	TH_LOG("%u points of failure, %u of which the call reported", nth - 2, failed);
 }
 
+/* User buffers. What a way makes is closed afterwards; there is always one buffer. */
+
+static int heap, buffer, made;
+static unsigned long number;	/* of the buffer */
+
+static int open_node(void)
+{
+	made = open(NODE, O_RDWR | O_CLOEXEC);
+	return made < 0 ? -errno : 0;
+}
+
+static int alloc_buffer(void)
+{
+	made = heap_alloc(heap, PAGE);
+	return made < 0 ? made : 0;
+}
+
+/* No power of two, and more than is cleared in one step. */
+static int alloc_large_buffer(void)
+{
+	made = heap_alloc(heap, HUGE + 5 * PAGE);
+	return made < 0 ? made : 0;
+}
+
+/* What fails in a fault is tried again. */
+static int map_buffer(void)
+{
+	unsigned char *map = map_shared(buffer, HUGE);
+	unsigned int i;
+
+	if (map == MAP_FAILED)
+		return -errno;
+	for (i = 0; i < HUGE; i += PAGE)
+		map[i] = 1;
+	munmap(map, HUGE);
+	return 0;
+}
+
+static int import_with(bool dynamic, unsigned long cmd)
+{
+	struct importer_map map;
+
+	made = import(buffer, dynamic);
+	return made < 0 ? made : client_ioctl(made, cmd, &map);
+}
+
+static int import_buffer(void)
+{
+	return import_with(false, IMPORTER_MAP);
+}
+
+static int import_to_be_told(void)
+{
+	return import_with(true, IMPORTER_MAP);
+}
+
+static int import_for_cpu(void)
+{
+	return import_with(false, IMPORTER_VMAP);
+}
+
+/* Importers are told, too. */
+static int revoke_buffer(void)
+{
+	made = import(buffer, true);
+	return made < 0 ? made : heap_revoke(number);
+}
+
+static int read_heap_debugfs(void)
+{
+	static char text[1 << 16];
+	int error = client_read_file(HEAP_DEBUGFS "owners", text, sizeof(text));
+
+	if (error >= 0)
+		error = client_read_file(HEAP_DEBUGFS "users", text, sizeof(text));
+	return error < 0 ? error : 0;
+}
+
+FIXTURE(buffers)
+{
+	struct respool_test_pool_stats before;
+	int watch;
+};
+
+FIXTURE_VARIANT(buffers)
+{
+	int (*call)(void);
+};
+
+#define BUFFER_WAY(name, way) FIXTURE_VARIANT_ADD(buffers, name) { .call = way }
+
+BUFFER_WAY(opening_a_node, open_node);
+BUFFER_WAY(allocating_a_page, alloc_buffer);
+BUFFER_WAY(allocating_much, alloc_large_buffer);
+BUFFER_WAY(mapping, map_buffer);
+BUFFER_WAY(importing, import_buffer);
+BUFFER_WAY(importing_to_be_told, import_to_be_told);
+BUFFER_WAY(importing_for_the_cpu, import_for_cpu);
+BUFFER_WAY(revoking, revoke_buffer);
+BUFFER_WAY(reading_debugfs, read_heap_debugfs);
+
+FIXTURE_SETUP(buffers)
+{
+	int error;
+
+	USE_FAILURES();
+	USE_HEAP("main:16M", "");
+	error = client_load("respool_importer", "");
+	ASSERT_TRUE(!error || error == -EEXIST);
+	self->watch = client_open("main", 1);
+	ASSERT_LE(0, self->watch);
+	self->before = settled_stats(self->watch);
+	heap = open(NODE, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, heap);
+}
+
+FIXTURE_TEARDOWN(buffers)
+{
+	close(heap);
+	EXPECT_EMPTY_AGAIN(self->watch, &self->before);
+	close(self->watch);
+	EXPECT_EQ(0, client_unload("respool_heap"));
+	EXPECT_EQ(0, client_unload("respool_importer"));
+}
+
+TEST_F(buffers, survive_one_failure_after_another)
+{
+	unsigned int nth, left = 0, failed = 0;
+	int error = 0;
+
+	for (nth = 1; !left; nth++) {
+		made = -1;
+		buffer = heap_alloc(heap, HUGE);
+		ASSERT_LE(0, buffer);
+		number = buffer_number(buffer);
+		fail_nth(nth);
+		error = variant->call();
+		left = stop_failing();
+		failed += !!error;
+		EXPECT_TRUE(!error || error == -ENOMEM || error == -EFAULT)
+			TH_LOG("failure %u: %s", nth, strerror(-error));
+		if (made >= 0)
+			close(made);
+		close(buffer);
+		EXPECT_EQ(0, held_in_the_end(self->watch, 0));
+		EXPECT_VALID(self->watch, RESPOOL_TEST_POOL);
+	}
+	EXPECT_EQ(0, error);
+	/* Who faults is not told. */
+	if (variant->call != map_buffer)
+		EXPECT_LT(0, failed);
+	TH_LOG("%u points of failure, %u of which the call reported", nth - 2, failed);
+}
+
+FIXTURE(loading_heaps)
+{
+	unsigned int first;
+};
+
+/* Again refused at once, for what the kernel does before it asks us. */
+FIXTURE_SETUP(loading_heaps)
+{
+	USE_FAILURES();
+	USE_POOLS("a:4M,b:4M/nocache,c:1G@none");
+	client_unload("respool_heap");
+	fail_nth(MANY);
+	ASSERT_EQ(-EINVAL, client_load("respool_heap", "user_quota=nonsense"));
+	self->first = MANY - stop_failing();
+	self->first -= self->first < 40 ? self->first - 1 : 40;
+}
+
+FIXTURE_TEARDOWN(loading_heaps)
+{
+	client_unload("respool_heap");
+}
+
+TEST_F(loading_heaps, survives_one_failure_after_another)
+{
+	unsigned int nth, left = 0, failed = 0;
+	int error = 0;
+
+	for (nth = self->first; !left; nth++) {
+		fail_nth(nth);
+		error = client_load("respool_heap", nth & 1 ? "" : "pools=a,b");
+		left = stop_failing();
+		failed += !!error;
+		EXPECT_TRUE(!error || error == -ENOMEM || error == -EFAULT)
+			TH_LOG("failure %u: %s", nth, strerror(-error));
+		EXPECT_EQ(error ? -ENOENT : 0, client_unload("respool_heap"));
+		EXPECT_EQ(-1, access("/dev/dma_heap/a", F_OK));
+		EXPECT_EQ(-1, access("/sys/kernel/debug/respool_heap", F_OK));
+	}
+	EXPECT_EQ(0, error);
+	EXPECT_LT(0, failed);
+	TH_LOG("%u points of failure, %u of which loading reported", nth - 1 - self->first, failed);
+}
+
 FIXTURE(loading)
 {
 	unsigned int first;	/* of the failures that are ours, or a few before */
@@ -361,6 +558,7 @@ FIXTURE(loading)
 FIXTURE_SETUP(loading)
 {
 	USE_FAILURES();
+	client_unload("respool_heap");
 	client_unload("respool_test");
 	client_unload("respool");
 	fail_nth(MANY);
