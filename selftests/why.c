@@ -232,6 +232,8 @@ TEST_F(why, everybody_in_the_way_is_named_with_his_pages)
 	ASSERT_EQ(0, run(self->fd, OP(RESERVE, .size = 3, .first = at), NULL));
 	ASSERT_EQ(0, run(self->fd, OP(ALLOC_PAGES, .handle = 30, .size = 0), NULL));
 	ASSERT_EQ(0, run(self->fd, OP(ALLOC_PAGES, .handle = 31, .size = 0), NULL));
+	/* More than the magazines have. */
+	ASSERT_EQ(0, run(self->fd, OP(ALLOC_PAGES, .handle = 32, .size = 7), NULL));
 	stats = pool_stats(self->fd);
 	snprintf(row, sizeof(row), "no 0 %llu %s=%llu,(magazines)=%llu,(reserved)=3",
 		 POOL_PAGES - stats.free_pages, self->owner, stats.allocated_pages,
