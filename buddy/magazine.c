@@ -477,7 +477,7 @@ static unsigned int high_of(const struct respool_buddy *buddy, unsigned int orde
 	unsigned long share = share_of(buddy, order);
 
 	if (order >= REGION_ORDER)
-		return min(share * 3 / 8, 32UL);
+		return min(share / 4, 32UL);
 	if (order > SMALL_ORDER)
 		return min(share / 256, max(96UL >> order, 1UL));
 	return min3(share / 64, 256UL >> order, (unsigned long)RESPOOL_MAGAZINE_SIZE);
