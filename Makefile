@@ -58,7 +58,7 @@ check-long:
 
 soak:
 	scripts/install-deps demo
-	$(MAKE) modules-6.12 selftests
+	$(MAKE) modules-6.1 selftests
 	scripts/soak $(or $(SOAK),60)
 
 bench:

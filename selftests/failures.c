@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Each allocation and each copy from or to user space that the kernel makes on
- * our behalf fails once, and each request for pages of the pool: the first of a call, then the second, until there is
- * none left to fail. Each time the call fails with an errno or gets to its end
- * without what it was denied, and nothing is lost and every invariant holds.
+ * our behalf fails once, and each request for pages of the pool: the first of a
+ * call, then the second, until there is none left to fail. Each time the call
+ * fails with an errno or gets to its end without what it was denied, and nothing
+ * is lost and every invariant holds.
  *
  * For kernels with fault injection (scripts/vm --kernel debug), which also tell
  * what memory was lost.
