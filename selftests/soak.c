@@ -155,9 +155,9 @@ static void churn(unsigned int nr)
 static void replay(unsigned int nr)
 {
 	while (!counts->stop) {
-		if (system("find traces -name '*.gz' | shuf -n 1 >/tmp/soak.trace") ||
-		    system("./replay --check --pool traces $(cat /tmp/soak.trace) >/tmp/soak.said") ||
-		    system("grep -q '\"failed\": 0,' /tmp/soak.said || { cat /tmp/soak.*; exit 1; }"))
+		if (system("find traces -name '*.gz' | shuf -n 1 >/tmp/soak.name") ||
+		    system("./replay --check --pool traces $(cat /tmp/soak.name) >/tmp/soak.out") ||
+		    system("grep -q '\"failed\": 0,' /tmp/soak.out || { cat /tmp/soak.*; false; }"))
 			fail("a trace was not replayed well");
 		counts->replays++;
 	}
