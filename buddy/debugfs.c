@@ -205,24 +205,40 @@ static int owners_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(owners);
 
-/* held: a row a block, read one at a time, so that any pool may be shown */
+/* Files with a row a block, read one at a time, so that any pool may be shown */
 
 /**
- * struct held_iter - Where a reader of "held" is.
+ * struct block_iter - A reader of "held" or "blocks".
  * @pool: pool it reads
- * @block: what to show next
- * @owner: who holds it
+ * @block: what the row at the position shows
+ * @owner: on whose account that is
  */
-struct held_iter {
+struct block_iter {
 	struct respool_pool *pool;
 	struct respool_block block;
 	char owner[RESPOOL_OWNER_LEN];
 };
 
+static void block_stop(struct seq_file *m, void *v)
+{
+}
+
+static int open_blocks(struct inode *inode, struct file *file, const struct seq_operations *sops)
+{
+	struct block_iter *it = __seq_open_private(file, sops, sizeof(*it));
+
+	if (!it)
+		return -ENOMEM;
+	it->pool = inode->i_private;
+	return 0;
+}
+
+/* held */
+
 /* Position 0 is the title, any other the number of a page and 1. */
 static void *held_start(struct seq_file *m, loff_t *pos)
 {
-	struct held_iter *it = m->private;
+	struct block_iter *it = m->private;
 
 	if (!*pos)
 		return SEQ_START_TOKEN;
@@ -234,7 +250,7 @@ static void *held_start(struct seq_file *m, loff_t *pos)
 
 static void *held_next(struct seq_file *m, void *v, loff_t *pos)
 {
-	struct held_iter *it = m->private;
+	struct block_iter *it = m->private;
 
 	if (v == SEQ_START_TOKEN)
 		*pos = 1;
@@ -243,13 +259,9 @@ static void *held_next(struct seq_file *m, void *v, loff_t *pos)
 	return held_start(m, pos);
 }
 
-static void held_stop(struct seq_file *m, void *v)
-{
-}
-
 static int held_show(struct seq_file *m, void *v)
 {
-	struct held_iter *it = m->private;
+	struct block_iter *it = m->private;
 
 	if (v == SEQ_START_TOKEN)
 		seq_puts(m, "page pages owner age_seconds pid stack\n");
@@ -261,18 +273,13 @@ static int held_show(struct seq_file *m, void *v)
 static const struct seq_operations held_sops = {
 	.start	= held_start,
 	.next	= held_next,
-	.stop	= held_stop,
+	.stop	= block_stop,
 	.show	= held_show,
 };
 
 static int held_open(struct inode *inode, struct file *file)
 {
-	struct held_iter *it = __seq_open_private(file, &held_sops, sizeof(*it));
-
-	if (!it)
-		return -ENOMEM;
-	it->pool = inode->i_private;
-	return 0;
+	return open_blocks(inode, file, &held_sops);
 }
 
 static const struct file_operations held_fops = {
@@ -373,9 +380,9 @@ static const struct file_operations map_fops = {
 };
 
 /*
- * blocks: a row a block, read one at a time. The position is the page where the
- * next row begins, after the title. What changes between two rows may begin in
- * front of that; each row shows what is left of it, so that they fill the pool.
+ * blocks. The position is the page where the next row begins, after the title.
+ * What changes between two rows may begin in front of that; each row shows what is
+ * left of it, so that they fill the pool.
  */
 
 static const char *const kind_names[] = {
@@ -385,18 +392,6 @@ static const char *const kind_names[] = {
 	[RESPOOL_PAGE_RESERVED]	 = "reserved",
 	[RESPOOL_PAGE_BAD]	 = "bad",
 	[RESPOOL_PAGE_OUTSIDE]	 = "unknown",
-};
-
-/**
- * struct block_iter - A reader of "blocks".
- * @pool: pool it reads
- * @block: what the row at the position shows
- * @owner: on whose account that is
- */
-struct block_iter {
-	struct respool_pool *pool;
-	struct respool_block block;
-	char owner[RESPOOL_OWNER_LEN];
 };
 
 static void *blocks_start(struct seq_file *m, loff_t *pos)
@@ -426,10 +421,6 @@ static void *blocks_next(struct seq_file *m, void *v, loff_t *pos)
 	return blocks_start(m, pos);
 }
 
-static void blocks_stop(struct seq_file *m, void *v)
-{
-}
-
 static int blocks_show(struct seq_file *m, void *v)
 {
 	const struct block_iter *it = m->private;
@@ -445,18 +436,13 @@ static int blocks_show(struct seq_file *m, void *v)
 static const struct seq_operations blocks_sops = {
 	.start	= blocks_start,
 	.next	= blocks_next,
-	.stop	= blocks_stop,
+	.stop	= block_stop,
 	.show	= blocks_show,
 };
 
 static int blocks_open(struct inode *inode, struct file *file)
 {
-	struct block_iter *it = __seq_open_private(file, &blocks_sops, sizeof(*it));
-
-	if (!it)
-		return -ENOMEM;
-	it->pool = inode->i_private;
-	return 0;
+	return open_blocks(inode, file, &blocks_sops);
 }
 
 static const struct file_operations blocks_fops = {

@@ -15,16 +15,11 @@
 #include <linux/sched.h>
 #include <linux/sched/clock.h>
 #include <linux/seq_file.h>
-#include <linux/stacktrace.h>
 #include <linux/time64.h>
 #include <linux/vmalloc.h>
 
-#include "compat.h"
 #include "buddy/origin.h"
 #include "buddy/pool.h"
-
-/* Frames that are looked at to find the caller of respool among them. */
-#define SAVED_FRAMES	16
 
 /* Blocks that are named when an account is closed with more than it should have. */
 #define NAMED_BLOCKS	8
@@ -39,23 +34,6 @@ int respool_origins_init(struct respool_pool *pool)
 	return pool->origins ? 0 : -ENOMEM;
 }
 
-/* The stack from @caller on. */
-static u32 save_stack(unsigned long pc[RESPOOL_ORIGIN_DEPTH], unsigned long caller)
-{
-	unsigned long saved[SAVED_FRAMES];
-	unsigned int nr = stack_trace_save(saved, SAVED_FRAMES, 0), first = 0;
-
-	while (first < nr && saved[first] != caller)
-		first++;
-	if (first == nr) {
-		pc[0] = caller;
-		return 1;
-	}
-	nr = min_t(unsigned int, nr - first, RESPOOL_ORIGIN_DEPTH);
-	memcpy(pc, saved + first, nr * sizeof(*pc));
-	return nr;
-}
-
 /* The block at @page was allocated by @caller. Any context but NMI. */
 void respool_origin_note(struct respool_pool *pool, unsigned long page, unsigned long caller)
 {
@@ -67,7 +45,7 @@ void respool_origin_note(struct respool_pool *pool, unsigned long page, unsigned
 	WRITE_ONCE(origin->ns, 0);
 	smp_wmb();	/* pairs with the one that reads in respool_origin_read() */
 	WRITE_ONCE(origin->pid, in_task() ? current->pid : 0);
-	WRITE_ONCE(origin->nr, save_stack(origin->pc, caller));
+	WRITE_ONCE(origin->nr, respool_save_stack(origin->pc, caller));
 	/* Pairs with the acquire there. */
 	smp_store_release(&origin->ns, max_t(u64, local_clock(), 1));
 }
@@ -88,7 +66,7 @@ bool respool_origin_read(struct respool_pool *pool, unsigned long page,
 	/* It may be written at any time; then this is not used. */
 	data_race(memcpy(origin, from, sizeof(*origin)));
 	smp_rmb();	/* pairs with the one that writes in respool_origin_note() */
-	return READ_ONCE(from->ns) == ns && origin->nr <= RESPOOL_ORIGIN_DEPTH;
+	return READ_ONCE(from->ns) == ns && origin->nr <= RESPOOL_STACK_DEPTH;
 }
 
 /* The first block at or behind @page that is held, and by whom; false for none. */

@@ -8,7 +8,7 @@
 
 #include <linux/types.h>
 
-#define RESPOOL_ORIGIN_DEPTH	8	/* frames of the stack */
+#include "buddy/stack.h"
 
 /**
  * struct respool_origin - The allocation of the block that starts at a page.
@@ -21,7 +21,7 @@ struct respool_origin {
 	u64 ns;
 	pid_t pid;
 	u32 nr;
-	unsigned long pc[RESPOOL_ORIGIN_DEPTH];
+	unsigned long pc[RESPOOL_STACK_DEPTH];
 };
 
 struct respool_pool;

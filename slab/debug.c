@@ -29,12 +29,10 @@
 #include <linux/sched.h>
 #include <linux/sched/clock.h>
 #include <linux/slab.h>
-#include <linux/stacktrace.h>
 #include <linux/string.h>
 
 #include <trace/events/respool.h>
 
-#include "compat.h"
 #include "slab/debug.h"
 #include "slab/report.h"
 #include "slab/slab.h"
@@ -46,9 +44,6 @@
 
 #define ZONE_MIN	16
 #define RECORD_BYTES	sizeof(struct respool_record)
-
-/* Frames of a stack that are looked at to find the caller of respool in it. */
-#define SAVED_FRAMES	16
 
 /* An odd number without pattern: the golden ratio in 64 bits. */
 #define MIX		0x9e3779b97f4a7c15ULL
@@ -217,23 +212,6 @@ bool respool_debug_record(const struct respool_debug *debug, const void *block, 
 	return true;
 }
 
-/* The stack from @caller on, which is the code that called respool. */
-static u32 save_stack(unsigned long pc[RESPOOL_STACK_DEPTH], unsigned long caller)
-{
-	unsigned long saved[SAVED_FRAMES];
-	unsigned int nr = stack_trace_save(saved, SAVED_FRAMES, 0), first = 0;
-
-	while (first < nr && saved[first] != caller)
-		first++;
-	if (first == nr) {
-		pc[0] = caller;
-		return 1;
-	}
-	nr = min_t(unsigned int, nr - first, RESPOOL_STACK_DEPTH);
-	memcpy(pc, saved + first, nr * sizeof(*pc));
-	return nr;
-}
-
 static void note_event(const struct respool_debug *debug, struct respool_event *event,
 		       unsigned long caller)
 {
@@ -242,7 +220,7 @@ static void note_event(const struct respool_debug *debug, struct respool_event *
 	event->nr = 1;
 	event->pc[0] = caller;
 	if (debug->flags & RESPOOL_SLAB_STACKS)
-		event->nr = save_stack(event->pc, caller);
+		event->nr = respool_save_stack(event->pc, caller);
 }
 
 /* What lies between the bytes asked for and the record. */

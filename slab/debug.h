@@ -10,6 +10,7 @@
 
 #include <linux/respool.h>
 
+#include "buddy/stack.h"
 #include "buddy/stats.h"
 #include "slab/freelist.h"
 
@@ -21,8 +22,6 @@ struct respool_report;
 /* What the quarantine holds at most; a block that is larger passes through. */
 #define RESPOOL_QUARANTINE_BLOCKS	1024
 #define RESPOOL_QUARANTINE_BYTES	(1024 * 1024UL)
-
-#define RESPOOL_STACK_DEPTH	8
 
 /**
  * struct respool_event - When and by whom a block was handed out or given back.
