@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 #include "buffers.h"
+#include "run_tool.h"
 
 #define POOLS		"main:12428K,video:4M"
 #define NR_HANDLES	400
@@ -31,7 +32,6 @@ struct entries {
 
 static struct entries found, wanted;
 static char text[1 << 20];
-static char output[1 << 20];
 
 static void add(struct entries *to, const char *value, const char *fmt, ...)
 {
@@ -89,25 +89,6 @@ static bool same(void)
 {
 	return covers(&found, &wanted, "debugfs has") & covers(&wanted, &found, "printed") &&
 	       found.nr == wanted.nr && found.nr;
-}
-
-/* Run one of the tools: its exit status; what it prints in output[]. */
-static int run_tool(const char *fmt, ...)
-{
-	char command[256];
-	va_list args;
-	size_t len;
-	FILE *pipe;
-
-	va_start(args, fmt);
-	vsnprintf(command, sizeof(command), fmt, args);
-	va_end(args);
-	pipe = popen(command, "r");
-	if (!pipe)
-		return -1;
-	len = fread(output, 1, sizeof(output) - 1, pipe);
-	output[len] = '\0';
-	return WEXITSTATUS(pclose(pipe));
 }
 
 /* JSON: strict, and flat */

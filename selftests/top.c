@@ -8,11 +8,11 @@
 #define _GNU_SOURCE
 #endif
 #include <poll.h>
-#include <stdarg.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
+#include "run_tool.h"
 #include "selftest.h"
 
 #define MAX_SIDE	1000
@@ -21,25 +21,6 @@
 #define PATIENCE	20000		/* milliseconds: a loaded host's guest is slow */
 
 static char text[1 << 20];
-static char output[1 << 20];
-
-static int run_tool(const char *fmt, ...)
-{
-	char command[256];
-	va_list args;
-	size_t len;
-	FILE *pipe;
-
-	va_start(args, fmt);
-	vsnprintf(command, sizeof(command), fmt, args);
-	va_end(args);
-	pipe = popen(command, "r");
-	if (!pipe)
-		return -1;
-	len = fread(output, 1, sizeof(output) - 1, pipe);
-	output[len] = '\0';
-	return WEXITSTATUS(pclose(pipe));
-}
 
 /* One screen */
 

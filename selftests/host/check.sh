@@ -51,79 +51,44 @@ steps_of()
 	esac
 }
 
-oracle()
+# run PROGRAM SECONDS DESCRIPTION ARGUMENT...: one result, after what the program says.
+run()
 {
-	log=$dir/$1_oracle.log
-	timeout 1800 "$dir/$1_oracle" --steps "$(steps_of "$1")" --seed "$seed" >"$log" 2>&1
+	program=$1
+	seconds=$2
+	description=$3
+	shift 3
+	log=$dir/$program.log
+	timeout "$seconds" "$dir/$program" "$@" >"$log" 2>&1
 	status=$?
 	grep '^# ' "$log"
-	result $status "$1: $(steps_of "$1") random operations agree with the twin"
+	result $status "$description"
+}
+
+# oracle NAME DESCRIPTION
+oracle()
+{
+	run "$1_oracle" 1800 "$1: $2" --steps "$(steps_of "$1")" --seed "$seed"
 }
 
 # bound CORE STEPS WHERE: in a part of the steps, for large pools take their time to make.
 bound()
 {
-	log=$dir/$1_bound.log
-	timeout 1800 "$dir/$1_bound" --steps "$2" --seed "$seed" >"$log" 2>&1
-	status=$?
-	grep '^# ' "$log"
-	result $status "$1: no call does more work than its bound, $3"
-}
-
-hot()
-{
-	log=$dir/hot_oracle.log
-	timeout 1800 "$dir/hot_oracle" --steps "$(steps_of hot)" --seed "$seed" >"$log" 2>&1
-	status=$?
-	grep '^# ' "$log"
-	result $status "hot: blocks and objects keep their content, and all goes back"
-}
-
-cpus()
-{
-	log=$dir/cpus_oracle.log
-	timeout 1800 "$dir/cpus_oracle" --steps "$(steps_of cpus)" --seed "$seed" >"$log" 2>&1
-	status=$?
-	grep '^# ' "$log"
-	result $status "cpus: no page is given out twice or lost in the magazines between them"
-}
-
-sweep()
-{
-	log=$dir/freelist_sweep.log
-	timeout 600 "$dir/freelist_sweep" >"$log" 2>&1
-	status=$?
-	grep '^# ' "$log"
-	result $status "freelist: each damaged byte of its own is found or does no harm"
-}
-
-validators()
-{
-	log=$dir/validate_sweep.log
-	timeout 600 "$dir/validate_sweep" >"$log" 2>&1
-	status=$?
-	grep '^# ' "$log"
-	result $status "validate notices whatever is wrong with the data of a core"
+	run "$1_bound" 1800 "$1: no call does more work than its bound, $3" \
+		--steps "$2" --seed "$seed"
 }
 
 model()
 {
-	log=$dir/$1_model.log
-	timeout 3600 "$dir/$1_model" "$states" >"$log" 2>&1
-	status=$?
-	grep '^# ' "$log"
-	result $status "$1: no sequence of calls leads a small one astray"
+	run "$1_model" 3600 "$1: no sequence of calls leads a small one astray" "$states"
 }
 
 traces()
 {
-	log=$dir/traces.log
 	# shellcheck disable=SC2046,SC2086 # file names without blanks
-	timeout 600 "$dir/replay_traces" --no-magazines --fits good,best --goals traces.goals \
-		$(find ../traces ${TRACES_DIR:-} -name '*.rep.gz') >"$log" 2>&1
-	status=$?
-	grep '^# ' "$log"
-	result $status "slab: no trace takes more memory than it may, and all goes back"
+	run replay_traces 600 "slab: no trace takes more memory than it may, and all goes back" \
+		--no-magazines --fits good,best --goals traces.goals \
+		$(find ../traces ${TRACES_DIR:-} -name '*.rep.gz')
 }
 
 fuzz()
@@ -257,20 +222,20 @@ done
 echo "1..$plan"
 bound buddy $((steps / 100)) "in pools of up to 1 TiB"
 bound freelist $((steps / 4)) "in heaps of up to 512 MiB"
-sweep
-validators
+run freelist_sweep 600 "freelist: each damaged byte of its own is found or does no harm"
+run validate_sweep 600 "validate notices whatever is wrong with the data of a core"
 mutants_of_test validate
 model buddy
 model freelist
 mutants_of_test model
 traces
 for core in $cores; do
-	oracle "$core"
+	oracle "$core" "$(steps_of "$core") random operations agree with the twin"
 	fuzz "$core"
 	mutants "$core"
 done
-hot
-cpus
+oracle hot "blocks and objects keep their content, and all goes back"
+oracle cpus "no page is given out twice or lost in the magazines between them"
 for policy in $policies; do
 	mutants "$policy"
 done
