@@ -13,7 +13,8 @@
 
 #define MAX_PAGES	(1UL << 17)
 #define MAX_ROW		8192		/* pages that come and go in a row */
-#define EPISODE_STEPS	50000
+#define LAST_ROWS	4
+#define EPISODE_STEPS	20000
 
 __thread unsigned int this_cpu;
 __thread unsigned long lock_holds;
@@ -280,6 +281,7 @@ static void init(struct episode *e)
 static void cpus_episode(struct choices *c, unsigned long max_steps)
 {
 	struct episode *e = must_zalloc(1, sizeof(*e));
+	unsigned int i;
 
 	e->c = c;
 	init(e);
@@ -289,6 +291,9 @@ static void cpus_episode(struct choices *c, unsigned long max_steps)
 	}
 	while (e->nr_live)
 		free_one(e, choose(c, e->nr_live));
+	/* What is free in one piece comes back in one piece, and is joined. */
+	for (i = 0; i < LAST_ROWS; i++)
+		come_and_go(e);
 	check(e);
 	respool_magazines_drain(&e->magazines);
 	check(e);
