@@ -575,10 +575,11 @@ struct spot {
 };
 
 /*
- * Find the smallest block that can serve a request for 2^@order units of level
- * @l, below it whole nodes: those of the levels above. Returns whether there is one.
+ * Find where the smallest block is that can serve a request for 2^@order units of
+ * level @l, below it whole nodes: those of the levels above. If that is in a word,
+ * @spot keeps the order that was asked for. Returns whether there is one.
  */
-static bool find_spot(const struct respool_buddy *b, unsigned int l, unsigned int order,
+static bool find_word(const struct respool_buddy *b, unsigned int l, unsigned int order,
 		      struct spot *spot)
 {
 	const struct respool_level *level = &b->level[l];
@@ -597,11 +598,25 @@ static bool find_spot(const struct respool_buddy *b, unsigned int l, unsigned in
 	spot->w = n * NODE_WORDS;
 	spot->bit = 0;
 	word = best_word(&level->word_largest[spot->w], order);
-	if (word < NODE_WORDS)
-		spot->bit = smallest_in_word(level->word[spot->w + word], &spot->order);
-	else
+	if (word == NODE_WORDS)
 		word = best_words(&level->word[spot->w], &spot->order);
 	spot->w += word;
+	return true;
+}
+
+/* Find the block in the word. */
+static inline void find_in_word(const struct respool_buddy *b, struct spot *spot)
+{
+	if (spot->order < WORD_ORDER)
+		spot->bit = smallest_in_word(b->level[spot->l].word[spot->w], &spot->order);
+}
+
+static bool find_spot(const struct respool_buddy *b, unsigned int l, unsigned int order,
+		      struct spot *spot)
+{
+	if (!find_word(b, l, order, spot))
+		return false;
+	find_in_word(b, spot);
 	return true;
 }
 
@@ -620,24 +635,31 @@ static unsigned long find_place(const struct respool_buddy *b, unsigned int orde
 	return place_of_spot(b, &spot);
 }
 
+/* Take 2^@order units of level @l off the block at a spot that was found for them. */
+static unsigned long take_spot(struct respool_buddy *b, unsigned int l, unsigned int order,
+			       const struct spot *spot)
+{
+	unsigned long place = place_of_spot(b, spot);
+
+	if (likely(spot->l == l)) {
+		take_units(b, l, spot->w, spot->bit, order, spot->order);
+	} else {
+		open_node(b, l, place);
+		take_units(b, l, word_at(&b->level[l], place, l), 0, order, NODE_ORDER);
+	}
+	return place;
+}
+
 /* Find and take a block of @order. Returns its place, or RESPOOL_NO_PAGE. */
 static unsigned long take_best(struct respool_buddy *b, unsigned int order)
 {
 	unsigned int l = order / NODE_ORDER;
-	unsigned long place;
 	struct spot spot;
 
 	order %= NODE_ORDER;
 	if (!find_spot(b, l, order, &spot))
 		return RESPOOL_NO_PAGE;
-	place = place_of_spot(b, &spot);
-	if (likely(spot.l == l)) {
-		take_units(b, l, spot.w, spot.bit, order, spot.order);
-	} else {
-		open_node(b, l, place);
-		take_place(b, l, order, place);
-	}
-	return place;
+	return take_spot(b, l, order, &spot);
 }
 
 /* Allocation and free */
@@ -751,78 +773,96 @@ unsigned long respool_buddy_alloc_exact(struct respool_buddy *b, unsigned long n
 
 /* Batches, for magazines */
 
-/* Note the blocks of @order that the block of order @whole at @place is cut into. */
+/*
+ * Note the blocks of @order that the block of order @whole at @place is cut into,
+ * the lowest last: it is used first, and what is never used is one piece.
+ */
 static inline unsigned int cache_blocks(struct respool_buddy *b, unsigned long place,
 					unsigned int whole, unsigned int order, u32 *pages)
 {
-	unsigned long page = page_at(b, place), end = page + (1UL << whole);
+	unsigned long first = page_at(b, place), page = first + (1UL << whole);
 	unsigned int got = 0;
 
-	for (; page < end; page += 1UL << order) {
+	do {
+		page -= 1UL << order;
 		b->state[page] = RESPOOL_STATE_CACHED | order;
 		pages[got++] = page;
-	}
+	} while (page != first);
 	return got;
 }
 
-/* First bits of @nr of the free blocks of 2^@order, those in the smallest blocks. */
-static u64 smallest_blocks(u64 blocks, unsigned int order, unsigned int nr)
-{
-	unsigned int merged = order, k;
-	u64 chosen = 0, pairs, part;
-
-	for (;; blocks = pairs, merged++) {
-		pairs = pairs_of(blocks, merged);
-		part = alone_of(blocks, pairs, merged);
-		if (!part)
-			continue;
-		for (k = order; k < merged; k++)
-			part |= part << (1U << k);
-		if (hweight64(chosen | part) > nr)
-			break;
-		chosen |= part;
-	}
-	for (nr -= hweight64(chosen); nr--; part &= part - 1)
-		chosen |= part & -part;
-	return chosen;
-}
-
-/* Count the blocks that make up a word's free blocks of 2^@order. Returns the largest's order. */
-static unsigned int count_blocks(unsigned long *nr_free, u64 blocks, unsigned int order, long sign)
+/* Count the blocks that make up a word's free blocks of 2^@order. */
+static void count_blocks(unsigned long *nr_free, u64 blocks, unsigned int order)
 {
 	u64 pairs;
 
 	for (; blocks; blocks = pairs, order++) {
 		pairs = pairs_of(blocks, order);
-		nr_free[order] += sign * (long)hweight64(alone_of(blocks, pairs, order));
+		nr_free[order] += hweight64(alone_of(blocks, pairs, order));
 	}
-	return order - 1;
 }
 
-/* Take up to @nr blocks of 2^@order units, less than a word, from word @w of level @l. */
+/* The bits of blocks of 2^@order in each block of 2^@merged. */
+static u64 parts_of(u64 blocks, unsigned int merged, unsigned int order)
+{
+	while (order < merged)
+		blocks |= blocks << (1U << --merged);
+	return blocks;
+}
+
+/*
+ * Choose @nr of a word's free blocks of 2^@order, or all, those in the smallest
+ * blocks, which are no longer counted. Returns their first bits, and in @largest
+ * the order of the largest block that they were part of.
+ */
+static u64 take_smallest(unsigned long *nr_free, const u64 blocks, unsigned int order,
+			 unsigned int nr, unsigned int *largest)
+{
+	u64 taken = blocks, whole = blocks, pairs, alone, rest;
+	unsigned int merged, n;
+
+	for (merged = order;; merged++, nr -= n, whole = pairs) {
+		pairs = pairs_of(whole, merged);
+		alone = alone_of(whole, pairs, merged);
+		n = hweight64(alone);
+		nr_free[merged] -= n;
+		n <<= merged - order;
+		if (n > nr) {
+			rest = parts_of(alone, merged, order);
+			while (nr--)
+				rest &= rest - 1;
+			count_blocks(nr_free, rest, order);
+			taken &= ~(rest | parts_of(pairs, merged + 1, order));
+			break;
+		}
+		if (!pairs)
+			break;
+	}
+	*largest = merged;
+	return taken;
+}
+
+/*
+ * Take up to @nr blocks of 2^@order units, less than a word, from word @w of level @l,
+ * the lowest last.
+ */
 static unsigned int batch_from_word(struct respool_buddy *b, unsigned int l, unsigned long w,
 				    unsigned int order, unsigned int nr, u32 *pages)
 {
 	unsigned long *nr_free = b->nr_free + NODE_ORDER * l, first, page;
 	struct respool_level *level = &b->level[l];
-	u64 blocks = blocks_of(level->word[w], order), bits = blocks;
-	unsigned int got = 0, merged, k;
+	u64 blocks = blocks_of(level->word[w], order), bits;
+	unsigned int got = min_t(unsigned int, hweight64(blocks), nr), largest;
 
-	merged = count_blocks(nr_free, blocks, order, -1);
-	if (hweight64(blocks) > nr) {
-		bits = smallest_blocks(blocks, order, nr);
-		count_blocks(nr_free, blocks & ~bits, order, 1);
-	}
+	bits = take_smallest(nr_free, blocks, order, nr, &largest);
 	first = page_at(b, place_at(level, w, 0, l));
-	for (blocks = bits; blocks; blocks &= blocks - 1) {
+	for (blocks = bits, pages += got; blocks; blocks &= blocks - 1) {
 		page = first + ((unsigned long)__ffs64(blocks) << NODE_ORDER * l);
 		b->state[page] = RESPOOL_STATE_CACHED | (NODE_ORDER * l + order);
-		pages[got++] = page;
+		*--pages = page;
 	}
-	for (k = 0; k < order; k++)
-		bits |= bits << (1U << k);
-	level->word[w] &= ~bits;
-	settle(b, level, w, merged);
+	level->word[w] &= ~parts_of(bits, order, 0);
+	settle(b, level, w, largest);
 	return got;
 }
 
@@ -834,18 +874,16 @@ static unsigned int batch_some(struct respool_buddy *b, unsigned int order, unsi
 			       u32 *pages)
 {
 	unsigned int l = order / NODE_ORDER, small = order % NODE_ORDER, whole;
-	unsigned long place;
 	struct spot spot;
 
-	if (!find_spot(b, l, small, &spot))
+	if (!find_word(b, l, small, &spot))
 		return 0;
 	if (spot.l == l && spot.order < WORD_ORDER)
 		return batch_from_word(b, l, spot.w, small, nr, pages);
-	place = place_of_spot(b, &spot);
-	whole = spot.l == l ? NODE_ORDER * l + spot.order : NODE_ORDER * (l + 1) - 1;
-	whole = min_t(unsigned int, whole, order + ilog2(nr));
-	take(b, place, whole);
-	return cache_blocks(b, place, whole, order, pages);
+	find_in_word(b, &spot);
+	whole = spot.l == l ? spot.order : NODE_ORDER - 1;
+	whole = min_t(unsigned int, whole, small + ilog2(nr));
+	return cache_blocks(b, take_spot(b, l, whole, &spot), NODE_ORDER * l + whole, order, pages);
 }
 
 /*
