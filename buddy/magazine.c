@@ -32,14 +32,15 @@ static void cut(struct respool_magazines *m, struct respool_cpu *cpu,
 		struct respool_magazine *from, unsigned int whole,
 		struct respool_magazine *to, unsigned int order)
 {
-	unsigned long page = from->page[--from->nr], end = page + BIT(whole);
+	unsigned long first = from->page[--from->nr], page = first + BIT(whole);
 
 	cpu->made[whole]--;
 	cpu->made[order] += BIT(whole - order);
-	for (; page < end; page += BIT(order)) {
+	do {
+		page -= BIT(order);
 		m->state[page] = RESPOOL_STATE_CACHED | order;
 		to->page[to->nr++] = page;
-	}
+	} while (page != first);
 }
 
 /* Fill the empty magazine for @order with up to @nr blocks out of whole words, if there are any. */
@@ -451,14 +452,6 @@ void respool_magazines_shut(struct respool_magazines *m)
 
 /* Life */
 
-/* Most blocks taken at a time: of small ones a word's; few where many would break up regions. */
-static unsigned int refill_of(unsigned int order)
-{
-	if (order <= SMALL_ORDER)
-		return min(64U, 256U >> order);
-	return order < REGION_ORDER ? max(64U >> order, 1U) : 16;
-}
-
 /* Blocks of @order in the part of the pool that would be one CPU's. */
 static unsigned long share_of(const struct respool_buddy *buddy, unsigned int order)
 {
@@ -483,8 +476,22 @@ static unsigned int high_of(const struct respool_buddy *buddy, unsigned int orde
 	return min3(share / 64, 256UL >> order, (unsigned long)RESPOOL_MAGAZINE_SIZE);
 }
 
-static unsigned int drain_of(unsigned int high)
+/*
+ * Blocks to move at a time: of small ones a word's; few where many would break
+ * up regions; of regions half of what is kept, for a magazine that is then as
+ * far from full as from empty.
+ */
+static unsigned int refill_of(unsigned int order, unsigned int high)
 {
+	if (order >= REGION_ORDER)
+		return DIV_ROUND_UP(high, 2);
+	return min(high, order > SMALL_ORDER ? max(64U >> order, 1U) : min(64U, 256U >> order));
+}
+
+static unsigned int drain_of(unsigned int order, unsigned int high)
+{
+	if (order >= REGION_ORDER)
+		high = DIV_ROUND_UP(high, 2);
 	return clamp_t(unsigned int, high, 1, RESPOOL_MAGAZINE_DRAIN);
 }
 
@@ -503,8 +510,8 @@ int respool_magazines_init(struct respool_magazines *m, struct respool_buddy *bu
 	m->lock = lock;
 	for (order = 0; order < RESPOOL_MAGAZINES; order++) {
 		m->high[order] = on ? high_of(buddy, order) : 0;
-		m->refill[order] = min_t(unsigned int, m->high[order], refill_of(order));
-		m->drain[order] = drain_of(m->high[order]);
+		m->refill[order] = refill_of(order, m->high[order]);
+		m->drain[order] = drain_of(order, m->high[order]);
 	}
 	for_each_possible_cpu(i) {
 		cpu = per_cpu_ptr(m->cpu, i);
