@@ -874,6 +874,7 @@ static unsigned int batch_some(struct respool_buddy *b, unsigned int order, unsi
 			       u32 *pages)
 {
 	unsigned int l = order / NODE_ORDER, small = order % NODE_ORDER, whole;
+	unsigned long place;
 	struct spot spot;
 
 	if (!find_word(b, l, small, &spot))
@@ -881,9 +882,10 @@ static unsigned int batch_some(struct respool_buddy *b, unsigned int order, unsi
 	if (spot.l == l && spot.order < WORD_ORDER)
 		return batch_from_word(b, l, spot.w, small, nr, pages);
 	find_in_word(b, &spot);
-	whole = spot.l == l ? spot.order : NODE_ORDER - 1;
+	whole = spot.l == l ? spot.order : NODE_ORDER;
 	whole = min_t(unsigned int, whole, small + ilog2(nr));
-	return cache_blocks(b, take_spot(b, l, whole, &spot), NODE_ORDER * l + whole, order, pages);
+	place = take_spot(b, l + whole / NODE_ORDER, whole % NODE_ORDER, &spot);
+	return cache_blocks(b, place, NODE_ORDER * l + whole, order, pages);
 }
 
 /*

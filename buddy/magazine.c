@@ -461,7 +461,7 @@ static unsigned long share_of(const struct respool_buddy *buddy, unsigned int or
 /*
  * What one CPU may keep of one order: the same in all large pools, for the same
  * speed, but no more than a small part of its share of the pool, and of large
- * blocks a smaller one. Nothing is lost by it: magazines are drained before a
+ * blocks fewer pages. Nothing is lost by it: magazines are drained before a
  * request fails. But a block in one keeps its neighbours from merging. That a
  * whole region is in one only keeps it from being cut.
  */
@@ -472,20 +472,19 @@ static unsigned int high_of(const struct respool_buddy *buddy, unsigned int orde
 	if (order >= REGION_ORDER)
 		return min(share / 4, 32UL);
 	if (order > SMALL_ORDER)
-		return min(share / 256, max(96UL >> order, 1UL));
+		return min(share / 64, max(128UL >> order, 2UL));
 	return min3(share / 64, 256UL >> order, (unsigned long)RESPOOL_MAGAZINE_SIZE);
 }
 
 /*
- * Blocks to move at a time: of small ones a word's; few where many would break
- * up regions; of regions half of what is kept, for a magazine that is then as
- * far from full as from empty.
+ * Blocks to move at a time: of small ones a word's; of regions half of what is
+ * kept, for a magazine that is then as far from full as from empty.
  */
 static unsigned int refill_of(unsigned int order, unsigned int high)
 {
 	if (order >= REGION_ORDER)
 		return DIV_ROUND_UP(high, 2);
-	return min(high, order > SMALL_ORDER ? max(64U >> order, 1U) : min(64U, 256U >> order));
+	return order > SMALL_ORDER ? high : min3(high, 64U, 256U >> order);
 }
 
 static unsigned int drain_of(unsigned int order, unsigned int high)
