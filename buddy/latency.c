@@ -15,6 +15,7 @@ DEFINE_STATIC_KEY_FALSE(respool_watch_key);	/* counts who wants to note somethin
 
 static const char *const kind_names[RESPOOL_LATENCY_KINDS] = {
 	[RESPOOL_LATENCY_ALLOC] = "alloc",
+	[RESPOOL_LATENCY_REQUEST] = "request",
 	[RESPOOL_LATENCY_FREE] = "free",
 	[RESPOOL_LATENCY_HOLD] = "hold",
 };
@@ -61,40 +62,59 @@ int respool_latency_switch(bool on)
 	return 0;
 }
 
-static u64 sum_of(struct respool_pool *pool, unsigned int kind, unsigned int order,
-		  unsigned int bucket)
+static u64 sum_of(const struct respool_latency __percpu *latency, unsigned int kind,
+		  unsigned int order, unsigned int bucket)
 {
 	unsigned int cpu;
 	u64 sum = 0;
 
 	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(per_cpu_ptr(pool->magazines.latency,
-					     cpu)->count[kind][order][bucket]);
+		sum += READ_ONCE(per_cpu_ptr(latency, cpu)->count[kind][order][bucket]);
 	return sum;
 }
 
-static void show_histogram(struct seq_file *m, struct respool_pool *pool, unsigned int kind,
-			   unsigned int order)
+static u64 total_of(const struct respool_latency __percpu *latency, unsigned int kind,
+		    unsigned int order)
+{
+	unsigned int cpu;
+	u64 sum = 0;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu_ptr(latency, cpu)->total_ns[kind][order]);
+	return sum;
+}
+
+/* Returns the calls it has shown. */
+static u64 show_histogram(struct seq_file *m, const struct respool_latency __percpu *latency,
+			  unsigned int kind, unsigned int order)
 {
 	unsigned int bucket;
-	u64 sum;
+	u64 sum, calls = 0;
 
 	for (bucket = 0; bucket < RESPOOL_LATENCY_BUCKETS; bucket++) {
-		sum = sum_of(pool, kind, order, bucket);
+		sum = sum_of(latency, kind, order, bucket);
 		if (sum)
 			seq_printf(m, "%s %u %lu %llu\n", kind_names[kind], order, 1UL << bucket,
 				   sum);
+		calls += sum;
 	}
+	return calls;
 }
 
 void respool_latency_show(struct seq_file *m, struct respool_pool *pool)
 {
+	const struct respool_latency __percpu *latency = READ_ONCE(pool->magazines.latency);
+	u64 calls[RESPOOL_LATENCY_KINDS][RESPOOL_LATENCY_ORDERS] = {};
 	unsigned int kind, order;
 
 	seq_puts(m, "what order below_ns count\n");
-	if (!READ_ONCE(pool->magazines.latency))
-		return;
-	for (kind = 0; kind < RESPOOL_LATENCY_KINDS; kind++)
+	for (kind = 0; latency && kind < RESPOOL_LATENCY_KINDS; kind++)
 		for (order = 0; order < RESPOOL_LATENCY_ORDERS; order++)
-			show_histogram(m, pool, kind, order);
+			calls[kind][order] = show_histogram(m, latency, kind, order);
+	seq_puts(m, "\nwhat order calls total_ns\n");
+	for (kind = 0; latency && kind < RESPOOL_LATENCY_KINDS; kind++)
+		for (order = 0; order < RESPOOL_LATENCY_ORDERS; order++)
+			if (calls[kind][order])
+				seq_printf(m, "%s %u %llu %llu\n", kind_names[kind], order,
+					   calls[kind][order], total_of(latency, kind, order));
 }

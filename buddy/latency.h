@@ -13,7 +13,8 @@
 #include "buddy/buddy.h"
 
 enum respool_latency_kind {
-	RESPOOL_LATENCY_ALLOC,	/* respool_alloc_pages() and _exact(), clearing included */
+	RESPOOL_LATENCY_ALLOC,	/* a block, clearing included, but for: */
+	RESPOOL_LATENCY_REQUEST,	/* respool_alloc_request(), likewise */
 	RESPOOL_LATENCY_FREE,	/* respool_free_pages() and _block() */
 	RESPOOL_LATENCY_HOLD,	/* the pool's lock, by the calls of the core */
 	RESPOOL_LATENCY_KINDS,
@@ -24,6 +25,7 @@ enum respool_latency_kind {
 
 struct respool_latency {
 	u64 count[RESPOOL_LATENCY_KINDS][RESPOOL_LATENCY_ORDERS][RESPOOL_LATENCY_BUCKETS];
+	u64 total_ns[RESPOOL_LATENCY_KINDS][RESPOOL_LATENCY_ORDERS];
 };
 
 DECLARE_STATIC_KEY_FALSE(respool_latency_key);
@@ -53,6 +55,7 @@ static inline void respool_latency_note(struct respool_latency __percpu *latency
 		return;
 	order = min_t(unsigned int, order, RESPOOL_LATENCY_ORDERS - 1);
 	this_cpu_inc(latency->count[kind][order][bucket]);
+	this_cpu_add(latency->total_ns[kind][order], ns);
 }
 
 struct respool_pool;

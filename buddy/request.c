@@ -114,6 +114,52 @@ static void *prepare_in_steps(struct respool *handle, unsigned long page, unsign
 	return respool_page_addr(pool, page);
 }
 
+static void *alloc_request(struct respool *pool, const struct respool_request *request,
+			   gfp_t gfp, unsigned long caller)
+{
+	struct respool_pool *shared = pool->pool;
+	unsigned long page = RESPOOL_NO_PAGE;
+	struct respool_fit fit = { .nr_pages = request->nr_pages };
+	int error = fit_of(shared, request, &fit);
+
+	if (!error && (!fit.nr_pages || fit.nr_pages > fit.last - fit.first + 1))
+		error = -ERANGE;
+	if (error) {
+		respool_refuse(&shared->refusals, refusal_of(request), "pool",
+			       shared->spec.name,
+			       "request of %lu pages aligned to %zu in %pa-%pa from %pS",
+			       request->nr_pages, request->align, &request->first, &request->last,
+			       (void *)caller);
+		/* Nowhere. */
+		fit.first = 1;
+		fit.last = 0;
+	} else if (!respool_is_to_fail(fit.nr_pages)) {
+		page = alloc_fit(pool, &fit, gfp);
+		if (page == RESPOOL_NO_PAGE) {
+			respool_magazines_drain(&shared->magazines);
+			page = alloc_fit(pool, &fit, gfp);
+		}
+	}
+	if (page != RESPOOL_NO_PAGE && request->flags & RESPOOL_MAY_SLEEP)
+		return prepare_in_steps(pool, page, request->nr_pages, gfp);
+	if (page != RESPOOL_NO_PAGE)
+		return respool_hand_out(pool, page, request->nr_pages, gfp, caller);
+	respool_fail(pool, &fit, gfp, caller);
+	return NULL;
+}
+
+static noinline void *alloc_request_watched(struct respool *pool,
+					    const struct respool_request *request, gfp_t gfp,
+					    unsigned long caller)
+{
+	u64 since = local_clock();
+	void *addr = alloc_request(pool, request, gfp, caller);
+
+	respool_latency_note(pool->pool->magazines.latency, RESPOOL_LATENCY_REQUEST,
+			     respool_order_of(request->nr_pages), since);
+	return addr;
+}
+
 /**
  * respool_alloc_request() - Allocate contiguous pages under conditions.
  * @pool: handle, whose account the block goes on
@@ -141,35 +187,9 @@ static void *prepare_in_steps(struct respool *handle, unsigned long page, unsign
 void *respool_alloc_request(struct respool *pool, const struct respool_request *request,
 			    gfp_t gfp)
 {
-	struct respool_pool *shared = pool->pool;
-	unsigned long page = RESPOOL_NO_PAGE;
-	struct respool_fit fit = { .nr_pages = request->nr_pages };
-	int error = fit_of(shared, request, &fit);
-
-	if (!error && (!fit.nr_pages || fit.nr_pages > fit.last - fit.first + 1))
-		error = -ERANGE;
-	if (error) {
-		respool_refuse(&shared->refusals, refusal_of(request), "pool",
-			       shared->spec.name,
-			       "request of %lu pages aligned to %zu in %pa-%pa from %pS",
-			       request->nr_pages, request->align, &request->first, &request->last,
-			       (void *)_RET_IP_);
-		/* Nowhere. */
-		fit.first = 1;
-		fit.last = 0;
-	} else if (!respool_is_to_fail(fit.nr_pages)) {
-		page = alloc_fit(pool, &fit, gfp);
-		if (page == RESPOOL_NO_PAGE) {
-			respool_magazines_drain(&shared->magazines);
-			page = alloc_fit(pool, &fit, gfp);
-		}
-	}
-	if (page != RESPOOL_NO_PAGE && request->flags & RESPOOL_MAY_SLEEP)
-		return prepare_in_steps(pool, page, request->nr_pages, gfp);
-	if (page != RESPOOL_NO_PAGE)
-		return respool_hand_out(pool, page, request->nr_pages, gfp, _RET_IP_);
-	respool_fail(pool, &fit, gfp, _RET_IP_);
-	return NULL;
+	if (respool_latency_on())
+		return alloc_request_watched(pool, request, gfp, _RET_IP_);
+	return alloc_request(pool, request, gfp, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(respool_alloc_request);
 
@@ -223,16 +243,23 @@ static bool may_resize(const struct respool_pool *pool, unsigned long page,
 static int resize_core(struct respool_pool *pool, unsigned long page, unsigned long nr_pages,
 		       gfp_t gfp, struct respool_block *was)
 {
+	bool watched = respool_latency_on();
 	unsigned long flags;
 	int error = -ENOSPC;
+	u64 since = 0;
 
 	raw_spin_lock_irqsave(&pool->lock, flags);
+	if (watched)
+		since = local_clock();
 	if (*pool->broken)
 		error = -EUCLEAN;
 	else if (may_resize(pool, page, nr_pages, gfp))
 		error = respool_buddy_resize(&pool->buddy, page, nr_pages, was);
 	if (!error)
 		pool->tally[was->tag].pages += nr_pages - was->nr_pages;
+	if (watched)
+		respool_latency_note(pool->magazines.latency, RESPOOL_LATENCY_HOLD,
+				     respool_order_of(nr_pages), since);
 	raw_spin_unlock_irqrestore(&pool->lock, flags);
 	return error;
 }
@@ -357,8 +384,8 @@ EXPORT_SYMBOL_GPL(respool_unwatch);
 /* Several blocks */
 
 /* The largest block now free that is no larger than @nr_pages. */
-static void *alloc_some(struct respool *pool, unsigned long *nr_pages, gfp_t gfp,
-			unsigned long caller)
+static void *do_alloc_some(struct respool *pool, unsigned long *nr_pages, gfp_t gfp,
+			   unsigned long caller)
 {
 	int order = min_t(int, ilog2(*nr_pages), respool_max_order(pool));
 	unsigned long page;
@@ -373,6 +400,25 @@ static void *alloc_some(struct respool *pool, unsigned long *nr_pages, gfp_t gfp
 		}
 	}
 	return NULL;
+}
+
+static noinline void *alloc_some_watched(struct respool *pool, unsigned long *nr_pages, gfp_t gfp,
+					 unsigned long caller)
+{
+	u64 since = local_clock();
+	void *addr = do_alloc_some(pool, nr_pages, gfp, caller);
+
+	respool_latency_note(pool->pool->magazines.latency, RESPOOL_LATENCY_ALLOC,
+			     respool_order_of(*nr_pages), since);
+	return addr;
+}
+
+static void *alloc_some(struct respool *pool, unsigned long *nr_pages, gfp_t gfp,
+			unsigned long caller)
+{
+	if (respool_latency_on())
+		return alloc_some_watched(pool, nr_pages, gfp, caller);
+	return do_alloc_some(pool, nr_pages, gfp, caller);
 }
 
 /**

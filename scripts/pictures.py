@@ -387,7 +387,8 @@ def classes(slab, width):
 
 # A single slow call has to be seen on dark paper, too.
 SEEN = ListedColormap(spread("viridis", 256, 0.3, 1))
-CALLS = {"alloc": "allocations", "free": "frees", "hold": "holds of the pool's lock"}
+CALLS = {"alloc": "allocations", "request": "requests under conditions", "free": "frees",
+         "hold": "holds of the pool's lock"}
 
 
 def latency_grid(rows, what):

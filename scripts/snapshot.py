@@ -22,8 +22,9 @@ def values(path):
 
 
 def table(path):
-    """A file with a row of titles, as a list of dicts."""
-    title, *rows = (line.split() for line in path.read_text().splitlines())
+    """A file with a row of titles, as a list of dicts; of two tables the first."""
+    title, *rows = (line.split() for line in
+                    path.read_text().partition("\n\n")[0].splitlines())
     return [dict(zip(title, map(word, row))) for row in rows]
 
 

@@ -161,6 +161,16 @@ int run_batch(int fd, struct respool_test_op *ops, unsigned int nr_ops,
 	return client_ioctl(fd, RESPOOL_TEST_IOC_BATCH, batch);
 }
 
+/* Have respool.ko count how long calls take, from zero, or not. */
+int client_count_latency(bool on)
+{
+	int fd = open("/sys/module/respool/parameters/latency", O_WRONLY | O_CLOEXEC);
+	int error = fd < 0 || write(fd, on ? "1" : "0", 1) != 1 ? -errno : 0;
+
+	close(fd);
+	return error;
+}
+
 /* Read a whole file as a string; returns its length. */
 int client_read_file(const char *path, char *text, size_t size)
 {

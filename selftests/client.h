@@ -28,6 +28,7 @@ extern const char *const client_fit_names[RESPOOL_TEST_NR_FITS];
 int client_load(const char *module, const char *params);
 int client_unload(const char *module);
 int client_use_pools(const char *pools);
+int client_count_latency(bool on);
 
 /* The driver. */
 int client_open(const char *pool, unsigned int nr_handles);

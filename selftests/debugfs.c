@@ -285,30 +285,59 @@ TEST_F(debugfs, regions_are_counted_by_fullness)
 	EXPECT_EQ(NULL, strtok(NULL, "\n"));
 }
 
-static bool switch_latency(const char *to)
-{
-	int fd = open("/sys/module/respool/parameters/latency", O_WRONLY | O_CLOEXEC);
-	bool done = fd >= 0 && write(fd, to, 1) == 1;
+/* What a histogram may add up to: each call less than its bound, and half of it or more. */
+struct bounds {
+	__u64 calls;
+	__u64 least_ns;
+	__u64 most_ns;
+};
 
-	close(fd);
-	return done;
+/* A row of a histogram of a kind and order, of any order for -1, counts. */
+static void add_row(const char *line, const char *what, int order, struct bounds *sum)
+{
+	__u64 below, count;
+	char kind[16];
+	int of;
+
+	if (sscanf(line, "%15s %d %llu %llu", kind, &of, &below, &count) != 4 ||
+	    strcmp(kind, what) || (order >= 0 && of != order))
+		return;
+	sum->calls += count;
+	sum->least_ns += count * (below / 2);
+	sum->most_ns += count * (below - 1);
 }
 
-/* Calls of a kind and order that "latency" has, of any order for -1. */
+/*
+ * Calls of a kind and order that "latency" has. Its second table must say the
+ * same, and a time that they can have taken; -1 if it does not.
+ */
 static __u64 latency_count(const char *what, int order)
 {
-	__u64 count, below, all = 0;
-	char kind[16], *line, *rest;
+	struct bounds sum = {};
+	__u64 calls, ns, all_calls = 0, all_ns = 0;
+	char kind[16], *line, *rest, *totals;
 	int of, fields;
 
 	if (client_read_file(POOL_DIR "latency", text, sizeof(text)) < 0)
 		return -1;
-	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-		fields = sscanf(line, "%15s %d %llu %llu", kind, &of, &below, &count);
-		if (fields == 4 && !strcmp(kind, what) && (order < 0 || of == order))
-			all += count;
+	totals = strstr(text, "\n\nwhat order calls total_ns\n");
+	if (!totals)
+		return -1;
+	*totals++ = '\0';
+	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+		add_row(line, what, order, &sum);
+	for (line = strtok_r(totals, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		fields = sscanf(line, "%15s %d %llu %llu", kind, &of, &calls, &ns);
+		if (fields == 4 && !strcmp(kind, what) && (order < 0 || of == order)) {
+			all_calls += calls;
+			all_ns += ns;
+		}
 	}
-	return all;
+	if (all_calls == sum.calls && all_ns >= sum.least_ns && all_ns <= sum.most_ns)
+		return all_calls;
+	printf("# %s: %llu calls in %llu ns, but %llu in %llu to %llu ns\n", what, all_calls,
+	       all_ns, sum.calls, sum.least_ns, sum.most_ns);
+	return -1;
 }
 
 static int alloc_and_free(int fd, unsigned int nr)
@@ -323,9 +352,24 @@ static int alloc_and_free(int fd, unsigned int nr)
 	return error;
 }
 
+/* Blocks with conditions, and of a list of 5 pages: of 4 and 1. */
+static int alloc_otherwise(int fd)
+{
+	struct respool_test_many list = {
+		.call = RESPOOL_TEST_ALLOC_LIST, .handle = 220, .nr = 2, .size = 5,
+	};
+	int error;
+
+	error = run(fd, OP(ALLOC_REQUEST, .handle = 210, .size = 6), NULL);
+	error |= run(fd, OP(FREE, .handle = 210), NULL);
+	error |= client_ioctl(fd, RESPOOL_TEST_IOC_MANY, &list);
+	error |= run(fd, OP(FREE, .handle = 220), NULL);
+	return error | run(fd, OP(FREE, .handle = 221), NULL);
+}
+
 TEST_F(debugfs, latency_counts_each_call_while_it_is_on)
 {
-	ASSERT_TRUE(switch_latency("1"));
+	ASSERT_EQ(0, client_count_latency(true));
 	EXPECT_EQ(0, latency_count("alloc", -1) + latency_count("free", -1));
 	ASSERT_EQ(0, alloc_and_free(self->fd, 30));
 	ASSERT_EQ(0, run(self->fd, OP(ALLOC_EXACT, .handle = 210, .size = 7), NULL));
@@ -337,12 +381,21 @@ TEST_F(debugfs, latency_counts_each_call_while_it_is_on)
 	EXPECT_EQ(31, latency_count("free", -1));
 	EXPECT_LE(2, latency_count("hold", -1));
 	EXPECT_EQ(1, latency_count("hold", 3));
-	ASSERT_TRUE(switch_latency("0"));
+	EXPECT_EQ(0, latency_count("request", -1));
+	ASSERT_EQ(0, alloc_otherwise(self->fd));
+	EXPECT_EQ(1, latency_count("request", 3));
+	EXPECT_EQ(1, latency_count("request", -1));
+	EXPECT_EQ(1, latency_count("alloc", 0));
+	EXPECT_EQ(1, latency_count("alloc", 2));
+	EXPECT_EQ(33, latency_count("alloc", -1));
+	/* For 7 pages, then for 6, and none of them was for another. */
+	EXPECT_EQ(2, latency_count("hold", 3));
+	ASSERT_EQ(0, client_count_latency(false));
 	ASSERT_EQ(0, alloc_and_free(self->fd, 30));
-	EXPECT_EQ(31, latency_count("alloc", -1));
-	ASSERT_TRUE(switch_latency("1"));
+	EXPECT_EQ(33, latency_count("alloc", -1));
+	ASSERT_EQ(0, client_count_latency(true));
 	EXPECT_EQ(0, latency_count("alloc", -1));
-	ASSERT_TRUE(switch_latency("0"));
+	ASSERT_EQ(0, client_count_latency(false));
 }
 
 TEST_F(debugfs, owners_hold_what_is_allocated)

@@ -267,8 +267,12 @@ static void want_two_tables(const char *path, const char *dir)
 		snprintf(number, sizeof(number), "%llu", passed_over);
 		want(below, "passed_over", number);
 	}
+	second = read_two(dir, "latency");
+	if (second) {
+		want_text_rows(path, "latency", text);
+		want_text_rows(path, "times", second);
+	}
 	want_rows(path, dir, "why");
-	want_rows(path, dir, "latency");
 }
 
 static void want_map(const char *path, const char *dir)
@@ -371,11 +375,30 @@ static void want_pools(bool all)
 
 /* Prometheus */
 
-static const char *kind_of(const char *name)
+static bool ends_with(const char *name, const char *end)
 {
 	size_t len = strlen(name);
 
-	return len > 6 && !strcmp(name + len - 6, "_total") ? "counter" : "gauge";
+	return len > strlen(end) && !strcmp(name + len - strlen(end), end);
+}
+
+static const char *kind_of(const char *name)
+{
+	if (ends_with(name, "_seconds"))
+		return "histogram";
+	return ends_with(name, "_total") ? "counter" : "gauge";
+}
+
+/* Whether a sample of this name is one of the metric; those of histograms have an end. */
+static bool is_sample_of(const char *name, const char *metric)
+{
+	size_t len = strlen(metric);
+
+	if (strcmp(kind_of(metric), "histogram"))
+		return !strcmp(name, metric);
+	return !strncmp(name, metric, len) &&
+	       (!strcmp(name + len, "_bucket") || !strcmp(name + len, "_sum") ||
+		!strcmp(name + len, "_count"));
 }
 
 /* One sample a line, each behind the HELP and the TYPE of its metric, of which it has one. */
@@ -404,7 +427,8 @@ static bool parse_prometheus(void)
 			goto bad;
 		*value++ = '\0';
 		snprintf(name, sizeof(name), "%.*s", (int)len, line);
-		if (strcmp(name, type) || strcmp(kind, kind_of(name)) || look_up(&found, line))
+		if (!is_sample_of(name, type) || strcmp(kind, kind_of(type)) ||
+		    look_up(&found, line))
 			goto bad;
 		add(&found, value, "%s", line);
 	}
@@ -537,6 +561,49 @@ static void want_part_metrics(const char *path, const char *dir, const char *nam
 	want_stats_metrics(kind, labels, dir);
 }
 
+/* How many calls of the histograms in a text took less than @bound. */
+static __u64 calls_below(const char *from, const char *what, unsigned int order, __u64 bound)
+{
+	__u64 below, count, sum = 0;
+	unsigned int of;
+	char kind[16];
+
+	for (; from; from = strchr(from + 1, '\n'))
+		if (sscanf(from, " %15s %u %llu %llu", kind, &of, &below, &count) == 4 &&
+		    !strcmp(kind, what) && of == order && below <= bound)
+			sum += count;
+	return sum;
+}
+
+/* Bounds are the last nanoseconds that a row can stand for. */
+static void want_histograms(const char *pool, const char *dir)
+{
+	char labels[200], value[32], what[16];
+	const char *at = read_two(dir, "latency");
+	unsigned int order, bits;
+	__u64 calls, ns;
+
+	for (; at; at = strchr(at + 1, '\n')) {
+		if (sscanf(at, " %15s %u %llu %llu", what, &order, &calls, &ns) != 4)
+			continue;
+		snprintf(labels, sizeof(labels), "pool=\"%s\",what=\"%s\",order=\"%u\"", pool,
+			 what, order);
+		for (bits = 4; bits <= 30; bits++) {
+			snprintf(value, sizeof(value), "%llu",
+				 calls_below(text, what, order, 1ULL << bits));
+			add(&wanted, value,
+			    "respool_pool_call_duration_seconds_bucket{%s,le=\"%.9f\"}", labels,
+			    ((1ULL << bits) - 1) / 1e9);
+		}
+		snprintf(value, sizeof(value), "%llu", calls);
+		add(&wanted, value, "respool_pool_call_duration_seconds_bucket{%s,le=\"+Inf\"}",
+		    labels);
+		add(&wanted, value, "respool_pool_call_duration_seconds_count{%s}", labels);
+		snprintf(value, sizeof(value), "%.9f", ns / 1e9);
+		add(&wanted, value, "respool_pool_call_duration_seconds_sum{%s}", labels);
+	}
+}
+
 static void want_pool_metrics(const char *path, const char *dir, const char *name, bool all)
 {
 	char labels[200], sub[350];
@@ -551,6 +618,7 @@ static void want_pool_metrics(const char *path, const char *dir, const char *nam
 	want_each(sub, "", all, want_part_metrics);
 	snprintf(sub, sizeof(sub), "respool_heap/%s", name);
 	want_row_metrics("user_", name, "uid", sub, "users");
+	want_histograms(name, dir);
 	want_sample(1, "respool_pools");
 }
 
@@ -572,6 +640,7 @@ FIXTURE_SETUP(tools)
 	unsigned int i;
 
 	USE_POOLS(POOLS);
+	ASSERT_EQ(0, client_count_latency(true));
 	self->fd = client_open("main", NR_HANDLES);
 	self->other = client_open("main", 1);
 	ASSERT_LE(0, self->fd);
@@ -601,6 +670,7 @@ FIXTURE_TEARDOWN(tools)
 	close(self->fd);
 	close(self->other);
 	client_unload("respool_heap");
+	client_count_latency(false);
 }
 
 TEST_F(tools, json_has_every_number_of_debugfs)
@@ -631,6 +701,9 @@ TEST_F(tools, prometheus_has_every_number_of_stats_orders_and_owners)
 	EXPECT_TRUE(same());
 	EXPECT_LT(300, found.nr);
 	EXPECT_STREQ("12726272", look_up(&found, "respool_pool_size_bytes{pool=\"main\"}"));
+	/* The 77 pages. */
+	EXPECT_STREQ("1", look_up(&found, "respool_pool_call_duration_seconds_count{"
+				  "pool=\"main\",what=\"alloc\",order=\"7\"}") ?: "none");
 }
 
 TEST_F(tools, user_buffers_are_in_json_and_their_users_in_prometheus)

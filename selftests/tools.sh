@@ -66,6 +66,9 @@ make_copy() {
 	printf '%s\n' 'min_bytes max_bytes blocks bytes unusable_permille' >"$slab/classes"
 	printf '%s\n' 'size 100' 'object_bytes 104' 'live_objects 7' >"$cache/stats"
 	printf '%s\n' 'order now place' '0 yes -' '' 'passed_over 7' >"$pool/failures"
+	printf '%s\n' 'what order below_ns count' 'alloc 3 1 2' 'alloc 3 64 5' \
+		'alloc 3 2147483648 1' '' 'what order calls total_ns' 'alloc 3 8 3000000123' \
+		>"$pool/latency"
 }
 
 builds() {
@@ -105,7 +108,8 @@ prometheus_is_prometheus() {
 
 	label = r'[a-z]+="(?:[^"\\\n]|\\["\\n])*"'
 	line = re.compile(r'respool_[a-z_]+(\{' + label + '(?:,' + label + r')*\})? -?[0-9.]+')
-	comment = re.compile(r'# (HELP respool_[a-z_]+ [A-Z].*\.|TYPE respool_[a-z_]+ (gauge|counter))')
+	comment = re.compile(r'# (HELP respool_[a-z_]+ [A-Z].*\.'
+	                     r'|TYPE respool_[a-z_]+ (gauge|counter|histogram))')
 	text = open(sys.argv[1]).read()
 	assert text.endswith("\n")
 	lines = text.splitlines()
@@ -114,6 +118,12 @@ prometheus_is_prometheus() {
 	assert len(series) == len(set(series)) > 20
 	assert r'respool_owner_held_bytes{pool="ma\"in",owner="net\"x"} 53248' in lines
 	assert r'respool_slab_held_bytes{pool="ma\"in",slab="a\\b"} 12288' in lines
+	counts = [int(l.rsplit(" ", 1)[1]) for l in lines if "_bucket{" in l]
+	assert len(counts) == 28 and counts == sorted(counts), counts
+	assert [counts[i] for i in (0, 1, 2, -2, -1)] == [2, 2, 7, 7, 8], counts
+	assert lines[-30].endswith(',le="0.000000015"} 2'), lines[-30]
+	assert lines[-2].endswith('_seconds_sum{pool="ma\\"in",what="alloc",order="3"} 3.000000123')
+	assert lines[-1].endswith('_count{pool="ma\\"in",what="alloc",order="3"} 8')
 	EOT
 }
 

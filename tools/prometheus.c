@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What respool shows in debugfs, in the text format of Prometheus, as the
- * textfile collector of node_exporter takes it. Units are bytes, parts of one
- * are ratios, what only grows ends in _total. All samples of a metric stand
+ * textfile collector of node_exporter takes it. Units are bytes and seconds, parts
+ * of one are ratios, what only grows ends in _total. All samples of a metric stand
  * together, and none has the labels of another.
  */
 #include <string.h>
@@ -179,11 +179,11 @@ static bool ends_with(const char *text, const char *end)
 	return len >= strlen(end) && !strcmp(text + len - strlen(end), end);
 }
 
-static void put_head(FILE *out, const char *prefix, const char *name, const char *help)
+static void put_head(FILE *out, const char *prefix, const char *name, const char *type,
+		     const char *help)
 {
 	fprintf(out, "# HELP %s%s %s\n", prefix, name, help);
-	fprintf(out, "# TYPE %s%s %s\n", prefix, name,
-		ends_with(name, "_total") ? "counter" : "gauge");
+	fprintf(out, "# TYPE %s%s %s\n", prefix, name, type);
 }
 
 static void put_label(FILE *out, char before, const char *name, const char *value)
@@ -312,9 +312,98 @@ static void put_metric(FILE *out, const struct state *state, const struct family
 	const struct sample sample = { .family = family, .metric = metric };
 	size_t i;
 
-	put_head(out, family->prefix, metric->name, metric->help);
+	put_head(out, family->prefix, metric->name,
+		 ends_with(metric->name, "_total") ? "counter" : "gauge", metric->help);
 	for (i = 0; i < state->nr; i++)
 		put_pool(out, sample, &state->pool[i]);
+}
+
+/* Histograms */
+
+/*
+ * The first and the last bound, as powers of two of nanoseconds. All between are
+ * there, whether a call took that long or not: series must not come and go. What
+ * takes as long as the last bound says or longer is in the last row of the file.
+ */
+#define LEAST_BITS	4
+#define MOST_BITS	30
+
+#define CALLS_NAME	"respool_pool_call_duration_seconds"
+
+static void put_calls_labels(FILE *out, const char *suffix, const char *pool, const char *what,
+			     const char *order)
+{
+	fprintf(out, CALLS_NAME "%s", suffix);
+	put_label(out, '{', "pool", pool);
+	put_label(out, ',', "what", what);
+	put_label(out, ',', "order", order);
+}
+
+static void put_seconds(FILE *out, long long ns)
+{
+	fprintf(out, "%lld.%09lld", ns / 1000000000, ns % 1000000000);
+}
+
+/* How many calls of one kind and order took less than @ns. */
+static long long calls_below(const struct table *calls, const char *what, const char *order,
+			     long long ns)
+{
+	long long sum = 0;
+	size_t row;
+
+	for (row = 0; row < calls->nr_rows; row++)
+		if (!strcmp(table_word(calls, row, "what"), what) &&
+		    !strcmp(table_word(calls, row, "order"), order) &&
+		    table_number(calls, row, "below_ns") <= ns)
+			sum += table_number(calls, row, "count");
+	return sum;
+}
+
+/*
+ * Of calls of one kind and order, which are @row of @times. A bound counts what it is
+ * equal to, debugfs what is below a power of two: hence one less.
+ */
+static void put_histogram(FILE *out, const char *pool, const struct table *calls,
+			  const struct table *times, size_t row)
+{
+	const char *what = table_word(times, row, "what");
+	const char *order = table_word(times, row, "order");
+	long long nr = table_number(times, row, "calls");
+	int bits;
+
+	for (bits = LEAST_BITS; bits <= MOST_BITS; bits++) {
+		put_calls_labels(out, "_bucket", pool, what, order);
+		fputs(",le=\"", out);
+		put_seconds(out, (1LL << bits) - 1);
+		fprintf(out, "\"} %lld\n", calls_below(calls, what, order, 1LL << bits));
+	}
+	put_calls_labels(out, "_bucket", pool, what, order);
+	fprintf(out, ",le=\"+Inf\"} %lld\n", nr);
+	put_calls_labels(out, "_sum", pool, what, order);
+	fputs("} ", out);
+	put_seconds(out, table_number(times, row, "total_ns"));
+	fputs("\n", out);
+	put_calls_labels(out, "_count", pool, what, order);
+	fprintf(out, "} %lld\n", nr);
+}
+
+/* Whether a table has the columns of latency's; a file may be anything. */
+static bool has_columns(const struct table *table, const char *one, const char *two)
+{
+	return table_word(table, 0, "what") && table_word(table, 0, "order") &&
+	       table_word(table, 0, one) && table_word(table, 0, two);
+}
+
+static void put_calls(FILE *out, const struct pool *pool)
+{
+	const struct table *calls = &pool->own.table[POOL_LATENCY];
+	const struct table *times = &pool->own.table[POOL_TIMES];
+	size_t row;
+
+	if (!has_columns(calls, "below_ns", "count") || !has_columns(times, "calls", "total_ns"))
+		return;
+	for (row = 0; row < times->nr_rows; row++)
+		put_histogram(out, pool->own.name, calls, times, row);
 }
 
 void prometheus_state(FILE *out, const struct state *state)
@@ -326,12 +415,18 @@ void prometheus_state(FILE *out, const struct state *state)
 	const struct metric *metric;
 	size_t i;
 
-	put_head(out, "respool_", "pools", "Pools there are.");
+	put_head(out, "respool_", "pools", "gauge", "Pools there are.");
 	fprintf(out, "respool_pools %zu\n", state->nr);
-	for (i = 0; state->nr && i < sizeof(families) / sizeof(*families); i++) {
+	if (!state->nr)
+		return;
+	for (i = 0; i < sizeof(families) / sizeof(*families); i++) {
 		for (metric = families[i].metrics; metric->column; metric++)
 			put_metric(out, state, &families[i], metric);
 		if (!families[i].key)
 			put_metric(out, state, &families[i], &refused);
 	}
+	put_head(out, CALLS_NAME, "", "histogram",
+		 "How long calls took, and held the pool's lock, where that is counted.");
+	for (i = 0; i < state->nr; i++)
+		put_calls(out, &state->pool[i]);
 }

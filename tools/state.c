@@ -24,6 +24,7 @@ static const struct file pool_files[NR_POOL_FILES] = {
 	[POOL_PASSED_OVER] = { "passed_over", FORM_PAIRS, STATE_DETAILS, "failures" },
 	[POOL_WHY]	= { "why", FORM_ROWS, STATE_DETAILS },
 	[POOL_LATENCY]	= { "latency", FORM_ROWS, STATE_DETAILS },
+	[POOL_TIMES]	= { "times", FORM_ROWS, STATE_DETAILS, "latency" },
 };
 
 static const struct file heap_files[NR_HEAP_FILES] = {
