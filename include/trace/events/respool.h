@@ -8,9 +8,15 @@
  *
  * An allocation is traced after it, a free before it, once it is clear that it
  * will be accepted: so no page or block is seen allocated twice. That, and
- * whatever else there is, is traced without the pool's lock. What a slab takes
- * from the page layer is traced with the slab's lock held, as it is taken, and
- * what goes into a magazine or out of it while that is held.
+ * whatever else there is, is traced without the pool's lock. Two things are traced
+ * with another held, which is where their order is known, and where to carry them
+ * out of it would cost those who trace nothing:
+ * - the runs of a slab, with its lock: no block is seen in a run before it was
+ *   taken or after it was returned, nor are its pages seen in two runs. The pages
+ *   come and go under that lock, too, and are traced as they do.
+ * - what goes into a magazine and out, a batch at a time of perhaps many, while
+ *   that is held. Nobody waits for it: who finds it taken asks the core instead,
+ *   and who calls magazines in passes it over if need be.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM respool
