@@ -5,7 +5,11 @@ Nothing here knows how respool decides; it finds which block came, went, was cut
 or merged by comparing two snapshots, and says so. It needs every call to change
 what it changes: a slab and a pool without magazines.
 """
+import gzip
+import re
+
 HEADER = 8
+MOST_ORDER = 32
 
 
 class Change:
@@ -17,11 +21,57 @@ class Change:
         self.touched = set(touched)	# where blocks begin that are not as before
 
 
-def read_trace(path):
-    """Operations as (what, id, size); size is None of a free."""
-    lines = path.read_text().split("\n")
-    return [(what, int(number), int(size[0]) if size else None)
-            for what, number, *size in map(str.split, lines[4:4 + int(lines[2])])]
+def read_op(line, pages):
+    match = re.fullmatch(r"\s*(?:f\s*(\d+)|([%s])\s*(\d+)\s+(\d+))\s*" % ("a" if pages else "ar"),
+                         line, re.ASCII)
+    if not match:
+        raise ValueError("not an operation of a trace of %s: '%.40s'" % (
+            "pages" if pages else "bytes", line))
+    freed, what, number, size = match.groups()
+    if pages and size and int(size) > MOST_ORDER:
+        raise ValueError("order %s is above %d" % (size, MOST_ORDER))
+    return ("f", int(freed), None) if freed else (what, int(number), int(size))
+
+
+def check_op(op, held, ids):
+    """That it makes sense after those before; held is what they left allocated."""
+    what, number, _ = op
+    if number >= ids:
+        raise ValueError("id %d is not below %d" % (number, ids))
+    if (what == "a") == (number in held):
+        raise ValueError("id %d is %s" % (number, "allocated already" if what == "a" else
+                                          "not allocated"))
+    if what == "f":
+        held.remove(number)
+    else:
+        held.add(number)
+
+
+def read_trace(path, pages):
+    """Operations as (what, id, size); size is None of a free.
+
+    As replay reads it, from a file that may be gzipped. ValueError says what is wrong.
+    """
+    data = path.read_bytes()
+    lines = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("ascii")
+    lines = lines.splitlines()
+    ops, held, n = [], set(), 0
+    try:
+        for n in range(4):
+            if not re.fullmatch(r"\s*\d+\s*", lines[n]):
+                raise ValueError("not a number: '%.40s'" % lines[n])
+        _, ids, count, _ = map(int, lines[:4])
+        for n in range(4, 4 + count):
+            ops.append(read_op(lines[n], pages))
+            check_op(ops[-1], held, ids)
+        for n in range(4 + count, len(lines)):
+            if lines[n].strip():
+                raise ValueError("more than the %d operations promised" % count)
+    except IndexError:
+        raise ValueError("line %d: the file ends too early" % (n + 1)) from None
+    except ValueError as error:
+        raise ValueError("line %d: %s" % (n + 1, error)) from None
+    return ops
 
 
 def total(sizes):
@@ -58,20 +108,31 @@ class Heap:
     def bytes(self):
         return sum(run["bytes"] for run in self.runs)
 
+    def sizes(self):
+        """Bytes of each run, by offset."""
+        return {run["offset"]: run["bytes"] for run in self.runs}
+
+
+def tell_run(offset, was, now, alone):
+    """What happened to a run; None is one that is not there."""
+    name = "the run" if alone else "the run at %d" % offset
+    if was is None:
+        return "The slab takes %s of %d bytes from the pool. " % (
+            "a run" if alone else "one more run, at %d," % offset, now)
+    if now is None:
+        return "No block of %s is live any more: it goes back to the pool. " % name
+    if now > was:
+        return "No free block is large enough: %s grows from %d to %d bytes. " % (name, was, now)
+    return "What is free at the end of %s goes back to the pool: %d bytes are left of %d. " % (
+        name, now, was)
+
 
 def growth(before, after):
     """What happened to the runs."""
-    was, now = before.bytes(), after.bytes()
-    if not was and now:
-        return "The slab takes a run of %d bytes from the pool. " % now
-    if was and not now:
-        return "No block of the run is live any more: it goes back to the pool. "
-    if now > was:
-        return "No free block is large enough: the run grows from %d to %d bytes. " % (was, now)
-    if now < was:
-        return "What is free at the end of the run goes back to the pool: %d bytes are left of " \
-               "%d. " % (now, was)
-    return ""
+    was, now = before.sizes(), after.sizes()
+    both = sorted({*was, *now})
+    return "".join(tell_run(offset, was.get(offset), now.get(offset), len(both) == 1)
+                   for offset in both if was.get(offset) != now.get(offset))
 
 
 def need(size):
@@ -84,6 +145,8 @@ def tell_cut(before, after, block):
     source = before.at(block["offset"])
     rest = after.blocks.get(block["offset"] + block["bytes"])
     left = rest["bytes"] if rest and rest["use"] == "free" else 0
+    if (not source or source["use"] != "free") and not left:
+        return "It takes all of what came."
     if not source or source["use"] != "free":
         return "It is cut from what came, and the %d bytes that are left are a free block." % left
     if after.bytes() > before.bytes() and block["bytes"] + left > source["bytes"]:
@@ -135,7 +198,7 @@ def tell_alloc(number, size, before, after, places):
     words = "%d bytes and a header of %d, rounded up to a multiple of 16, make a block of %d. " % (
         size, HEADER, need(size))
     if block["bytes"] > need(size):
-        words += "It gets %d, as so few bytes more would be no block of their own. " % \
+        words += "It gets %d, as the few bytes more are not worth a block of their own. " % \
             block["bytes"]
     return Change("alloc(%d) of %d bytes" % (number, size),
                   words + growth(before, after) + tell_cut(before, after, block))
@@ -145,9 +208,11 @@ def tell_free(number, before, after, places):
     if number not in places:
         return Change("free(%d)" % number, "There is nothing to free: its allocation failed.")
     freed = before.blocks[places.pop(number)]
-    return Change("free(%d)" % number, "The block at %d, of %d bytes, comes back. " % (
-        freed["offset"], freed["bytes"]) + tell_merge(before, after, freed) + " " +
-        growth(before, after))
+    words = ["The block at %d, of %d bytes, comes back." % (freed["offset"], freed["bytes"]),
+             tell_merge(before, after, freed), growth(before, after)]
+    if after.runs and not after.used:
+        words.append("Nothing is live now; what the slab has is kept warm for the next call.")
+    return Change("free(%d)" % number, " ".join(filter(None, map(str.strip, words))))
 
 
 def tell_realloc(number, size, before, after, places):
