@@ -291,7 +291,7 @@ def shown_orders(timeline):
 def fragmentation(timeline, width):
     """The kernel's two indices, for requests of several orders."""
     orders = shown_orders(timeline)
-    colours = spread("viridis", len(orders), 0.25, 0.9)
+    colours = spread("viridis", len(orders), 0.28, 0.82)
     styles = ["-", "--", "-.", ":", "-", "--", "-."]
     steps = [step for step, _ in timeline]
     figure, panels = new_figure(width, 470, 2, sharex=True)
