@@ -338,6 +338,8 @@ static void want_cache(const char *path, const char *dir, const char *name, bool
 		want_rows(path, dir, "runs");
 }
 
+static bool held_too;	/* is wanted, as with --held */
+
 /* @all: what respool-stat shows, otherwise what respool-top does. */
 static void want_pool(const char *path, const char *dir, const char *name, bool all)
 {
@@ -352,6 +354,8 @@ static void want_pool(const char *path, const char *dir, const char *name, bool 
 		want_two_tables(path, dir);
 	else
 		want_map(path, dir);
+	if (held_too)
+		want_rows(path, dir, "held");
 	snprintf(below, sizeof(below), "%s.slabs", path);
 	snprintf(sub, sizeof(sub), "%s/slabs", dir);
 	want_each(sub, below, all, want_slab);
@@ -683,6 +687,17 @@ TEST_F(tools, json_has_every_number_of_debugfs)
 	EXPECT_STREQ("\"shown\"", look_up(&found, ".pools.0.slabs.2.name"));
 }
 
+TEST_F(tools, json_has_each_block_held_if_asked)
+{
+	EXPECT_EQ(0, run_tool("./respool-stat --json --held"));
+	ASSERT_TRUE(parse_json());
+	held_too = true;
+	want_pools(true);
+	held_too = false;
+	EXPECT_TRUE(same());
+	EXPECT_NE(NULL, look_up(&found, ".pools.0.held.0.pages"));
+}
+
 TEST_F(tools, json_of_one_pool_has_that_pool)
 {
 	EXPECT_EQ(0, run_tool("./respool-stat --json video"));
@@ -803,7 +818,10 @@ static bool row_agrees(char *title, char *line, const char *kind, unsigned int r
 	bool good;
 
 	snprintf(dir, sizeof(dir), *kind ? ".pools.%d.%s.%u" : ".pools.%d", pool, kind, row);
-	while ((name = strtok_r(NULL, " ", &names)) && (word = strtok_r(NULL, " ", &words))) {
+	/* The last column is what is left of the line. */
+	while ((name = strtok_r(NULL, " ", &names)) &&
+	       (word = strtok_r(NULL, *names ? " " : "", &words))) {
+		word += strspn(word, " ");
 		if (!strcmp(name, "slab") || !strcmp(name, "cache"))
 			name = "name";
 		snprintf(path, sizeof(path), "%s.%s", dir, name);
@@ -826,6 +844,12 @@ static bool row_agrees(char *title, char *line, const char *kind, unsigned int r
 /* Where JSON has what a table with this title shows, below a pool. */
 static const char *kind_of_table(const char *title)
 {
+	if (strstr(title, " now "))
+		return "why";
+	if (strstr(title, " largest_pages "))
+		return "failures";
+	if (strstr(title, " stack"))
+		return "held";
 	if (strstr(title, " owner "))
 		return "owners";
 	if (strstr(title, " slab "))
@@ -833,33 +857,66 @@ static const char *kind_of_table(const char *title)
 	return strstr(title, " cache ") ? "caches" : "";
 }
 
-TEST_F(tools, tables_agree_with_json)
+/* Rows of all tables in output[], each as in found[]; -1 if one is not. */
+static int agreeing_rows(unsigned int *tables)
 {
 	char *line, *rest, title[300] = "", names[300], last[WORD] = "", pool[WORD];
-	unsigned int row = 0, rows = 0, tables = 0;
+	unsigned int row = 0, rows = 0;
 	const char *kind = "";
 
-	EXPECT_EQ(0, run_tool("./respool-stat --json"));
-	ASSERT_TRUE(parse_json());
-	EXPECT_EQ(0, run_tool("./respool-stat"));
+	*tables = 0;
 	for (line = strtok_r(output, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
 		if (!strncmp(line, "pool ", 5)) {
 			kind = kind_of_table(line);
 			snprintf(title, sizeof(title), "%s", line);
 			*last = '\0';
-			tables++;
+			++*tables;
 			continue;
 		}
 		snprintf(pool, sizeof(pool), "%.*s", (int)strcspn(line, " "), line);
 		row = strcmp(pool, last) ? 0 : row + 1;
 		strcpy(last, pool);
 		strcpy(names, title);
-		EXPECT_TRUE(row_agrees(names, line, kind, row));
+		if (!row_agrees(names, line, kind, row))
+			return -1;
 		rows++;
 	}
-	EXPECT_EQ(4, tables);
+	return rows;
+}
+
+TEST_F(tools, tables_agree_with_json)
+{
+	unsigned int tables;
+
+	EXPECT_EQ(0, run_tool("./respool-stat --json --held"));
+	ASSERT_TRUE(parse_json());
+	EXPECT_EQ(0, run_tool("./respool-stat"));
 	/* 2 pools; 2 accounts, 3 slabs and a cache as owners; those slabs; that cache. */
-	EXPECT_EQ(2 + 6 + 3 + 1, rows);
+	EXPECT_EQ(2 + 6 + 3 + 1, agreeing_rows(&tables));
+	EXPECT_EQ(4, tables);
+	EXPECT_EQ(0, run_tool("./respool-stat --held"));
+	EXPECT_LT(60, agreeing_rows(&tables));
+	EXPECT_EQ(1, tables);
+}
+
+TEST_F(tools, why_agrees_with_json_and_fails_nothing)
+{
+	unsigned int order, tables;
+	__u64 failures;
+
+	/* As much as there is in one piece, or nothing would be in the way. */
+	for (order = 12; order; order--)
+		run(self->fd, OP(ALLOC_PAGES, .handle = 360 + order, .size = order), NULL);
+	EXPECT_EQ(-ENOMEM, run(self->fd, OP(ALLOC_PAGES, .handle = 360, .size = 11), NULL));
+	failures = pool_stats(self->fd).failures;
+	EXPECT_EQ(0, run_tool("./respool-stat --json"));
+	ASSERT_TRUE(parse_json());
+	EXPECT_EQ(0, run_tool("./respool-stat --why"));
+	EXPECT_NE(NULL, strstr(output, "=")) TH_LOG("nobody is in the way:\n%s", output);
+	/* Orders of both pools, and what failed. */
+	EXPECT_LE(12 + 11 + 1, agreeing_rows(&tables));
+	EXPECT_EQ(2, tables);
+	EXPECT_EQ(failures, pool_stats(self->fd).failures);
 }
 
 static atomic_bool stop;

@@ -66,6 +66,9 @@ make_copy() {
 	printf '%s\n' 'min_bytes max_bytes blocks bytes unusable_permille' >"$slab/classes"
 	printf '%s\n' 'size 100' 'object_bytes 104' 'live_objects 7' >"$cache/stats"
 	printf '%s\n' 'order now place' '0 yes -' '' 'passed_over 7' >"$pool/failures"
+	printf '%s\n' 'page pages owner age_seconds pid stack' \
+		"7 2 net 0 9 $(printf 'f%d<' $(seq 99))end" >"$pool/held"
+	printf '%s\n' 'order now place held_pages in_the_way' '0 yes - - -' >"$pool/why"
 	printf '%s\n' 'what order below_ns count' 'alloc 3 1 2' 'alloc 3 64 5' \
 		'alloc 3 2147483648 1' '' 'what order calls total_ns' 'alloc 3 8 3000000123' \
 		>"$pool/latency"
@@ -78,6 +81,8 @@ builds() {
 
 prints_all() {
 	"$dir/respool-stat" --debugfs "$1" >/dev/null &&
+		"$dir/respool-stat" --debugfs "$1" --why >/dev/null &&
+		"$dir/respool-stat" --debugfs "$1" --held >"$work/held" &&
 		"$dir/respool-stat" --debugfs "$1" --prometheus >"$work/prom" &&
 		"$dir/respool-stat" --debugfs "$1" --json >"$work/json" &&
 		"$dir/respool-top" --debugfs "$1" --once --json >"$work/top.json" &&
@@ -99,6 +104,11 @@ json_is_json() {
 	assert stat["passed_over"] == {"passed_over": 7} and len(stat["failures"]) == 1
 	assert len(top["map"][0]["cells"]) == 64
 	EOT
+}
+
+# A word may be as long as it likes.
+tables_have_whole_words() {
+	grep -q '^ma"in .* net .*<f99<end$' "$work/held"
 }
 
 # Labels are quoted and counters counted twice are one, as a parser of its own reads it.
@@ -175,9 +185,10 @@ noise_is_survived() {
 
 make_copy "$work/copy"
 echo "TAP version 13"
-echo "1..8"
+echo "1..9"
 check "tools build with sanitizers" builds
 check "a copy of debugfs is printed in all ways" prints_all "$work/copy"
+check "tables have whole words" tables_have_whole_words
 check "JSON is JSON, names quoted, large numbers whole" json_is_json
 check "text format of Prometheus is that" prometheus_is_prometheus
 check "promtool finds nothing, where there is one" promtool_agrees

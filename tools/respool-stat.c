@@ -18,7 +18,12 @@
 static const char usage[] =
 	"usage: respool-stat [OPTION]... [POOL]\n"
 	"Show respool's pools, or one, with their owners, slabs and caches.\n"
-	"  --json            all there is in debugfs but the maps, as JSON\n"
+	"  --why             instead: whether a request of each order would be served now,\n"
+	"                    and if not, who is in its way; and the last that failed\n"
+	"  --held            instead: each block that is held, by whom, and with origins=1\n"
+	"                    for how long and from where\n"
+	"  --json            all there is in debugfs but the maps, as JSON; what is held\n"
+	"                    with --held\n"
 	"  --prometheus      the text format of Prometheus, for node_exporter's textfile\n"
 	"                    collector; without respool it says that there are 0 pools\n"
 	"  --output FILE     write there, all or nothing: readers never see half a file\n"
@@ -33,11 +38,14 @@ static const char usage[] =
 
 enum format { FORMAT_TABLE, FORMAT_JSON, FORMAT_PROMETHEUS };
 
+enum about { ABOUT_ALL, ABOUT_WHY, ABOUT_HELD };
+
 struct options {
 	enum format format;
 	const char *output;
 	const char *debugfs;
 	const char *pool;
+	enum about about;
 };
 
 /* Tables for people */
@@ -68,21 +76,36 @@ static const char *const buffer_columns[] = {
 	"buffer", "pages", "uid", "pid", "seconds", "state", "comm", NULL
 };
 
+static const char *const why_columns[] = {
+	"order", "now", "place", "held_pages", "in_the_way", NULL
+};
+
+static const char *const failure_columns[] = {
+	"time", "owner", "pages", "align_pages", "first_page", "last_page", "atomic",
+	"free_pages", "largest_pages", "extfrag_permille", "in_the_way", "task", "caller", NULL
+};
+
+static const char *const held_columns[] = {
+	"page", "pages", "owner", "age_seconds", "pid", "stack", NULL
+};
+
 /* A table for people: words, row after row, the first of them the title. */
 struct listing {
-	char (*word)[STATE_WORD];
+	char **word;
 	size_t nr;
 	size_t columns;
 };
 
 static void add_word(struct listing *listing, const char *word)
 {
+	char *copy = strdup(word);
+
 	listing->word = reallocarray(listing->word, listing->nr + 1, sizeof(*listing->word));
-	if (!listing->word) {
+	if (!copy || !listing->word) {
 		fputs("respool-stat: out of memory\n", stderr);
 		exit(1);
 	}
-	snprintf(listing->word[listing->nr++], STATE_WORD, "%s", word);
+	listing->word[listing->nr++] = copy;
 }
 
 static void add_title(struct listing *listing, const char *first, const char *second,
@@ -151,6 +174,8 @@ static void print_listing(FILE *out, struct listing *listing)
 				(int)width[column], listing->word[i]);
 		fputs(column == listing->columns - 1 ? "\n" : "  ", out);
 	}
+	for (i = 0; i < listing->nr; i++)
+		free(listing->word[i]);
 	free(listing->word);
 }
 
@@ -177,8 +202,24 @@ static const struct table *buffers_of(const struct pool *pool)
 	return &pool->heap.table[HEAP_OWNERS];
 }
 
-/* All rows of one table of each pool. */
-static void list_rows(FILE *out, const struct state *state, const char *const *columns,
+static const struct table *why_of(const struct pool *pool)
+{
+	return &pool->own.table[POOL_WHY];
+}
+
+static const struct table *failures_of(const struct pool *pool)
+{
+	return &pool->own.table[POOL_FAILURES];
+}
+
+static const struct table *held_of(const struct pool *pool)
+{
+	return &pool->own.table[POOL_HELD];
+}
+
+/* All rows of one table of each pool, if there are any behind @gap. */
+static void list_rows(FILE *out, const struct state *state, const char *gap,
+		      const char *const *columns,
 		      const struct table *(*table_of)(const struct pool *pool))
 {
 	const struct table *table;
@@ -194,7 +235,7 @@ static void list_rows(FILE *out, const struct state *state, const char *const *c
 		}
 	}
 	if (listing.nr > listing.columns)
-		putc('\n', out);
+		fputs(gap, out);
 	print_listing(out, &listing);
 }
 
@@ -233,13 +274,22 @@ static void list_parts(FILE *out, const struct state *state, const char *what,
 	print_listing(out, &listing);
 }
 
-static void print_tables(FILE *out, const struct state *state)
+static void print_tables(FILE *out, const struct state *state, enum about about)
 {
+	if (about == ABOUT_HELD) {
+		list_rows(out, state, "", held_columns, held_of);
+		return;
+	}
+	if (about == ABOUT_WHY) {
+		list_rows(out, state, "", why_columns, why_of);
+		list_rows(out, state, "\n", failure_columns, failures_of);
+		return;
+	}
 	list_pools(out, state);
-	list_rows(out, state, owner_columns, owners_of);
+	list_rows(out, state, "\n", owner_columns, owners_of);
 	list_parts(out, state, "slab", slab_columns, SLAB_STATS, SLAB_OPTIONS, slabs_of);
 	list_parts(out, state, "cache", cache_columns, CACHE_STATS, CACHE_STATS, caches_of);
-	list_rows(out, state, buffer_columns, buffers_of);
+	list_rows(out, state, "\n", buffer_columns, buffers_of);
 }
 
 /* Programs */
@@ -257,11 +307,11 @@ static void print_json(FILE *out, const struct state *state)
 	fputs("]}\n", out);
 }
 
-static void print_state(FILE *out, const struct state *state, enum format format)
+static void print_state(FILE *out, const struct state *state, const struct options *options)
 {
-	switch (format) {
+	switch (options->format) {
 	case FORMAT_TABLE:
-		print_tables(out, state);
+		print_tables(out, state, options->about);
 		break;
 	case FORMAT_JSON:
 		print_json(out, state);
@@ -281,11 +331,11 @@ static int complain(const char *what, int error)
 }
 
 /* Write, and close; 0 or a negative errno. */
-static int write_state(FILE *out, const struct state *state, enum format format)
+static int write_state(FILE *out, const struct state *state, const struct options *options)
 {
 	int error = 0;
 
-	print_state(out, state, format);
+	print_state(out, state, options);
 	if (fflush(out) || (out != stdout && fsync(fileno(out))))
 		error = -errno;
 	if (fclose(out) && !error)
@@ -308,8 +358,9 @@ static FILE *open_beside(char *path)
 }
 
 /* The whole file takes the place of the one that was there. */
-static int replace_file(const char *path, const struct state *state, enum format format)
+static int replace_file(const struct options *options, const struct state *state)
 {
+	const char *path = options->output;
 	char beside[4096];
 	FILE *out;
 	int error;
@@ -319,7 +370,7 @@ static int replace_file(const char *path, const struct state *state, enum format
 	out = open_beside(beside);
 	if (!out)
 		return -errno;
-	error = write_state(out, state, format);
+	error = write_state(out, state, options);
 	if (!error && rename(beside, path))
 		error = -errno;
 	if (error)
@@ -332,9 +383,9 @@ static int put_state(const struct options *options, const struct state *state)
 	int error;
 
 	if (options->output)
-		error = replace_file(options->output, state, options->format);
+		error = replace_file(options, state);
 	else
-		error = write_state(stdout, state, options->format);
+		error = write_state(stdout, state, options);
 	return error ? complain(options->output ?: "stdout", error) : 0;
 }
 
@@ -361,6 +412,8 @@ static int explain(const struct options *options, int error)
 static bool parse_options(struct options *options, int argc, char **argv)
 {
 	static const struct option known[] = {
+		{ "why",	no_argument,		NULL, 'w' },
+		{ "held",	no_argument,		NULL, 'l' },
 		{ "json",	no_argument,		NULL, 'j' },
 		{ "prometheus",	no_argument,		NULL, 'p' },
 		{ "output",	required_argument,	NULL, 'o' },
@@ -372,6 +425,12 @@ static bool parse_options(struct options *options, int argc, char **argv)
 
 	while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
 		switch (c) {
+		case 'w':
+			options->about = ABOUT_WHY;
+			break;
+		case 'l':
+			options->about = ABOUT_HELD;
+			break;
 		case 'j':
 			options->format = FORMAT_JSON;
 			break;
@@ -405,7 +464,8 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return 2;
 	}
-	error = state_read(&state, options.debugfs, options.pool, STATE_DETAILS);
+	error = state_read(&state, options.debugfs, options.pool,
+			   STATE_DETAILS | (options.about == ABOUT_HELD ? STATE_HELD : 0));
 	/* That respool is gone is news for a collector. */
 	if (error && (error != -ENOENT || options.pool || options.format != FORMAT_PROMETHEUS))
 		return explain(&options, error);

@@ -25,6 +25,7 @@ static const struct file pool_files[NR_POOL_FILES] = {
 	[POOL_WHY]	= { "why", FORM_ROWS, STATE_DETAILS },
 	[POOL_LATENCY]	= { "latency", FORM_ROWS, STATE_DETAILS },
 	[POOL_TIMES]	= { "times", FORM_ROWS, STATE_DETAILS, "latency" },
+	[POOL_HELD]	= { "held", FORM_ROWS, STATE_HELD },
 };
 
 static const struct file heap_files[NR_HEAP_FILES] = {

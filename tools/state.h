@@ -32,18 +32,20 @@ enum file_form { FORM_PAIRS, FORM_ROWS, FORM_MAP };
 /* What takes longer to read is read if asked for. */
 #define STATE_MAP	0x1	/* the maps, of pools of up to STATE_MAP_PAGES */
 #define STATE_DETAILS	0x2	/* what is inside of slabs and caches, and user buffers */
+#define STATE_HELD	0x4	/* each block that is held */
 
 /* A file, or of one that has several tables with an empty line between them, one. */
 struct file {
 	const char *name;
 	enum file_form form;
-	unsigned int part_of;	/* STATE_MAP, STATE_DETAILS or 0 */
+	unsigned int part_of;	/* STATE_MAP, STATE_DETAILS, STATE_HELD or 0 */
 	const char *second_in;	/* the file whose second table it is */
 };
 
 enum {
 	POOL_STATS, POOL_ORDERS, POOL_OWNERS, POOL_MAP, POOL_FRAGMENTATION, POOL_REGIONS,
-	POOL_FAILURES, POOL_PASSED_OVER, POOL_WHY, POOL_LATENCY, POOL_TIMES, NR_POOL_FILES
+	POOL_FAILURES, POOL_PASSED_OVER, POOL_WHY, POOL_LATENCY, POOL_TIMES, POOL_HELD,
+	NR_POOL_FILES
 };
 
 enum { HEAP_OWNERS, HEAP_USERS, NR_HEAP_FILES };
