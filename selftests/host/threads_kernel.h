@@ -77,6 +77,7 @@ do {									\
 #define static_branch_unlikely(key)	false
 #define local_clock()			0ULL
 #define this_cpu_inc(count)		((count)++)
+#define this_cpu_add(count, n)		((count) += (n))
 #define trace_respool_page_split_enabled()	false
 #define trace_respool_page_merge_enabled()	false
 #define trace_respool_page_split(pool, page, order, whole)	((void)(pool), (void)(page))
