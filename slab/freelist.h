@@ -313,23 +313,34 @@ static inline bool respool_tag_is_cached(u64 tag)
 	return !(~tag & (RESPOOL_TAG_USED | RESPOOL_TAG_CACHED));
 }
 
+/* What a cached block says of itself, apart from where it stands. */
+static inline u32 respool_cached_word(u32 bytes)
+{
+	return bytes | RESPOOL_TAG_USED | RESPOOL_TAG_CACHED;
+}
+
 /*
- * The cached block at @ptr, taken as one of @bytes, becomes live. False, with
+ * The cached block at @ptr, taken as one that says @word, becomes live. False, with
  * nothing changed: it is not what it was when it was taken. Only the lower half
  * of its tag is looked at, where a write that runs into the header from below
  * begins; the whole is before the block is cached again or merged.
  */
-static inline bool respool_block_give(void *ptr, u32 bytes)
+static inline bool respool_block_give_word(void *ptr, u32 word)
 {
 	u64 *tag = &respool_header_of(ptr)->tag;
 	u32 is = (u32)READ_ONCE(*tag) & ~(RESPOOL_TAG_PREV_USED | RESPOOL_TAG_FIRST);
-	u32 more = is - (bytes + RESPOOL_TAG_USED + RESPOOL_TAG_CACHED);
 
-	if (unlikely(more & ~RESPOOL_BLOCK_ALIGN))
+	if (unlikely((is - word) & ~RESPOOL_BLOCK_ALIGN))
 		return false;
 	/* Not a plain write: a neighbour may come or go at this moment. */
 	atomic64_add(-respool_tag_step(RESPOOL_TAG_CACHED), (atomic64_t *)tag);
 	return true;
+}
+
+/* The same for one taken as a block of @bytes. */
+static inline bool respool_block_give(void *ptr, u32 bytes)
+{
+	return respool_block_give_word(ptr, respool_cached_word(bytes));
 }
 
 /* Size of a block that nobody else changes, header included. */

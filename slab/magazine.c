@@ -175,7 +175,7 @@ static void make_magazines(struct respool_racks *r, struct respool_rack *rack)
 		magazine = respool_magazine_at(rack, r->taking[bytes >> RESPOOL_CELL_SHIFT]);
 		magazine->size = magazine_size(bytes);
 		magazine->max = 1;
-		magazine->word = bytes;
+		magazine->word = respool_cached_word(bytes);
 	}
 }
 
@@ -398,7 +398,7 @@ static void adjust_locked(struct respool_racks *r, struct respool_slab_magazine 
 		most = respool_hot_used(&r->hot, magazine->class) / CLASS_SHARE;
 		least = MIN_OBJECTS;
 	} else {
-		most = r->freelist->held_bytes / HELD_SHARE / magazine->word;
+		most = r->freelist->held_bytes / HELD_SHARE / respool_magazine_bytes(magazine);
 	}
 	magazine->max = clamp_t(u64, most, least, magazine->size);
 }
@@ -415,13 +415,24 @@ static u64 count_live(struct respool_racks *r)
 }
 
 /* From now on no more than @frees may pass on any CPU before somebody looks. */
-static void limit_frees(struct respool_racks *r, long frees)
+static void limit_frees(struct respool_racks *r, unsigned long frees)
 {
+	struct respool_rack *rack;
 	unsigned int cpu;
+	u64 at;
 
-	for_each_possible_cpu(cpu)
-		if (READ_ONCE(rack_of(r, cpu)->frees_left) > frees)
-			WRITE_ONCE(rack_of(r, cpu)->frees_left, frees);
+	for_each_possible_cpu(cpu) {
+		rack = rack_of(r, cpu);
+		at = READ_ONCE(rack->frees) + frees;
+		if (READ_ONCE(rack->look_at) > at)
+			WRITE_ONCE(rack->look_at, at);
+	}
+}
+
+/* The same for one CPU, which may have had fewer. */
+static void allow_frees(struct respool_rack *rack, unsigned long frees)
+{
+	WRITE_ONCE(rack->look_at, READ_ONCE(rack->frees) + frees);
 }
 
 /*
@@ -434,18 +445,17 @@ static void limit_frees(struct respool_racks *r, long frees)
 static bool look_locked(struct respool_racks *r, struct respool_rack *rack)
 {
 	const struct respool_freelist *f = r->freelist;
-	u64 live;
-	long left;
+	u64 live, left;
 
 	if (respool_runs_few(r->runs)) {
-		WRITE_ONCE(rack->frees_left, IDLE_FREES);
+		allow_frees(rack, IDLE_FREES);
 		return false;
 	}
 	live = count_live(r);
 	/* If each CPU sees so many, one block is still left. */
 	left = min_t(u64, live ? div_u64(live - 1, num_online_cpus()) : 0, MAX_FREES);
 	limit_frees(r, left);
-	WRITE_ONCE(rack->frees_left, left);
+	allow_frees(rack, left);
 	return !live || (f->held_bytes > LARGE_SLAB && f->free_bytes > f->held_bytes / 2);
 }
 
@@ -532,7 +542,7 @@ static unsigned int fill_locked(struct respool_racks *r, struct respool_rack *ra
 		magazine->nr = take_objects_locked(r, magazine->class, magazine->block,
 						   magazine->max);
 	else
-		magazine->nr = respool_freelist_take(r->freelist, magazine->word,
+		magazine->nr = respool_freelist_take(r->freelist, respool_magazine_bytes(magazine),
 						     batch_of(magazine), magazine->block);
 	rack->moved += magazine->nr;
 	return magazine->nr;
@@ -543,7 +553,7 @@ static bool give(struct respool_racks *r, const struct respool_slab_magazine *ma
 {
 	if (magazine->class)
 		return respool_object_give(respool_hot_objects(&r->hot, magazine->class), block);
-	return respool_block_give(block, magazine->word);
+	return respool_block_give_word(block, magazine->word);
 }
 
 /* The youngest block; if it is not what it should be, it is damaged. */
@@ -600,7 +610,7 @@ static struct respool_slab_magazine *choose_locked(struct respool_racks *r,
 		blocks = choose_block_locked(r, rack, size);
 		return blocks ? blocks : magazine;
 	}
-	if (!respool_hot_is_due(&r->hot, class, magazine->word))
+	if (!respool_hot_is_due(&r->hot, class, respool_magazine_bytes(magazine)))
 		return magazine;
 	serve_with(r, class, true);
 	return respool_magazine_at(rack, object_magazine(r, class));
@@ -617,7 +627,7 @@ static int serve_locked(struct respool_racks *r, struct respool_rack *rack,
 		return -EUCLEAN;
 	/* With the pool short of pages for a run, a block does for an object. */
 	if (!magazine->class)
-		size = magazine->word - RESPOOL_BLOCK_HEADER;
+		size = respool_magazine_bytes(magazine) - RESPOOL_BLOCK_HEADER;
 	return alloc_locked(r, rack, size, RESPOOL_BLOCK_ALIGN, block);
 }
 
@@ -778,17 +788,17 @@ int respool_racks_free(struct respool_racks *r, void *block)
 		error = free_object_locked(r, held ? rack : NULL, class, block, &cached);
 	else
 		error = free_block_locked(r, held ? rack : NULL, block, &cached);
-	if (!error && cached)
+	if (!error && held) {
 		rack->frees++;
-	else if (!error)
+		rack->moved -= !cached;
+	} else if (!error) {
 		r->frees++;
-	if (!error && held)
-		rack->frees_left--;
+	}
 	raw_spin_unlock_irqrestore(r->lock, flags);
 	if (held)
 		respool_cpu_unlock(&rack->lock);
 	/* Who does not hold the rack cannot count in it, so looks each time. */
-	look = held ? READ_ONCE(rack->frees_left) < 0 : !error;
+	look = held ? READ_ONCE(rack->frees) > READ_ONCE(rack->look_at) : !error;
 	preempt_enable();
 	if (look)
 		respool_racks_settle(r);
@@ -896,7 +906,7 @@ static bool claim_rack(struct respool_rack *rack, unsigned int cpu)
 {
 	if (respool_cpu_lock_claim(&rack->lock, cpu))
 		return true;
-	WRITE_ONCE(rack->frees_left, -1);
+	WRITE_ONCE(rack->look_at, 0);
 	/* Only a lock that is taken is a barrier. */
 	smp_mb();
 	return respool_cpu_lock_claim(&rack->lock, cpu);

@@ -47,8 +47,8 @@
  * @max: how many there may be now
  * @size: how many there may ever be
  * @class: the objects' class, 0 for blocks
- * @word: bytes of each, header included; of objects, with a flag that
- *	respool_block_give() finds in no block
+ * @word: what respool_block_give_word() finds in each; of objects, their bytes
+ *	with a flag that it finds in no block
  * @block: their payloads, oldest first
  */
 struct respool_slab_magazine {
@@ -65,8 +65,8 @@ struct respool_slab_magazine {
  * @lock: for all of it
  * @allocations: blocks that were handed out from here
  * @frees: blocks that were given back to here
- * @frees_left: how many more may be before somebody looks whether all are;
- *	only for that, so others write to it as they like
+ * @look_at: with so many frees somebody looks whether all are; only for that, so
+ *	others write to it as they like
  * @moved: blocks that came from the free list less those that went back
  * @magazine: one that is always empty, and the others
  */
@@ -74,7 +74,7 @@ struct respool_rack {
 	struct respool_cpu_lock lock;
 	u64 allocations;
 	u64 frees;
-	long frees_left;
+	u64 look_at;
 	u64 moved;
 	u8 magazine[] __aligned(8);
 };
@@ -178,15 +178,14 @@ enum respool_pushed {
 /* Something came into @rack, which is held until now. */
 static __always_inline enum respool_pushed respool_rack_pushed(struct respool_rack *rack)
 {
-	long left;
+	u64 frees = ++rack->frees;
+	bool look;
 
-	rack->frees++;
-	rack->frees_left--;
 	respool_cpu_unlock(&rack->lock);
 	/* Others may have asked for a look meanwhile. */
-	left = READ_ONCE(rack->frees_left);
+	look = frees > READ_ONCE(rack->look_at);
 	preempt_enable();
-	return likely(left >= 0) ? RESPOOL_PUSHED : RESPOOL_PUSHED_LOOK;
+	return unlikely(look) ? RESPOOL_PUSHED_LOOK : RESPOOL_PUSHED;
 }
 
 /*
@@ -199,6 +198,7 @@ static __always_inline enum respool_pushed respool_racks_push(struct respool_rac
 {
 	struct respool_slab_magazine *magazine;
 	struct respool_rack *rack;
+	unsigned int nr;
 	u32 cells;
 	u64 tag;
 
@@ -211,8 +211,10 @@ static __always_inline enum respool_pushed respool_racks_push(struct respool_rac
 	rack = __this_cpu_read(*r->rack);
 	if (respool_cpu_lock_try(&rack->lock)) {
 		magazine = respool_magazine_at(rack, r->taking[cells]);
-		if (likely(magazine->nr < magazine->max) && respool_block_end(block, tag)) {
-			magazine->block[magazine->nr++] = block;
+		nr = magazine->nr;
+		if (likely(nr < magazine->max) && respool_block_end(block, tag)) {
+			magazine->nr = nr + 1;
+			magazine->block[nr] = block;
 			return respool_rack_pushed(rack);
 		}
 		respool_cpu_unlock(&rack->lock);

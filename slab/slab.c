@@ -33,8 +33,11 @@
 #include "slab/run.h"
 #include "slab/slab.h"
 
-/* Requests up to here need no check against the pool's size: one page serves. */
-#define SMALL_BYTES	(PAGE_SIZE / 2)
+/*
+ * Requests up to here need no check against the pool's size: one page serves, with
+ * what debugging adds.
+ */
+#define SMALL_BYTES	(PAGE_SIZE - 512)
 
 /*
  * I: set before the slab can be found, then constant.  L: lock.
@@ -43,7 +46,7 @@
 struct respool_slab {
 	struct respool_racks racks;		/* its own locks, and L */
 	uintptr_t low;				/* I: the lowest address a block may have */
-	uintptr_t span;				/* I: bytes from there to the highest */
+	uintptr_t cells;			/* I: cells from there to the pool's end */
 
 	raw_spinlock_t lock ____cacheline_aligned_in_smp;
 	struct respool_freelist freelist;	/* L; its secret also without */
@@ -138,8 +141,9 @@ static bool find_other_slab(const struct respool_slab *slab, const void *addr,
 /* The header in front of @addr can be read. */
 static bool may_be_block(const struct respool_slab *slab, const void *addr)
 {
-	return respool_contains(slab->pool, addr) &&
-	       respool_contains(slab->pool, addr - RESPOOL_BLOCK_HEADER);
+	uintptr_t first = slab->low - RESPOOL_BLOCK_ALIGN + RESPOOL_BLOCK_HEADER;
+
+	return (uintptr_t)addr - first < slab->cells * RESPOOL_BLOCK_ALIGN + RESPOOL_BLOCK_HEADER;
 }
 
 /*
@@ -290,6 +294,12 @@ static bool mend(struct respool_slab *slab, int error, struct loss *loss)
 	return unlikely(error == -EUCLEAN);
 }
 
+/* Whether there is neither damage to be mended nor anything that debugging has to say. */
+static bool all_well(const struct respool_slab *slab)
+{
+	return !respool_racks_damaged(&slab->racks) && !slab->debug;
+}
+
 /* A run out of service whose own header was damaged is not known any more. */
 static int after_mend(int error)
 {
@@ -394,19 +404,18 @@ static int find_size_locked(struct respool_slab *slab, const void *addr, size_t 
 
 /* Allocation */
 
-static int try_alloc(struct respool_slab *slab, size_t size, size_t align, void **block,
-		     unsigned long caller)
+static __always_inline int try_alloc(struct respool_slab *slab, size_t size, size_t align,
+				     void **block, unsigned long caller)
 {
 	if (unlikely(slab->debug))
 		return debug_alloc(slab, size, align, block, caller);
 	return respool_racks_alloc(&slab->racks, size, align, block);
 }
 
-/* A live block, or an error. */
-static int alloc_block(struct respool_slab *slab, size_t size, size_t align, void **block,
-		       const char *call, unsigned long caller)
+/* try_alloc() ended with @error, or there is something to report. */
+static noinline int alloc_hard(struct respool_slab *slab, size_t size, size_t align, void **block,
+			       int error, const char *call, unsigned long caller)
 {
-	int error = try_alloc(slab, size, align, block, caller);
 	struct loss loss;
 
 	if (mend(slab, error, &loss))
@@ -415,6 +424,17 @@ static int alloc_block(struct respool_slab *slab, size_t size, size_t align, voi
 	if (error == -ENOMEM && drain(slab, call, caller))
 		error = try_alloc(slab, size, align, block, caller);
 	return error;
+}
+
+/* A live block, or an error. */
+static __always_inline int alloc_block(struct respool_slab *slab, size_t size, size_t align,
+				       void **block, const char *call, unsigned long caller)
+{
+	int error = try_alloc(slab, size, align, block, caller);
+
+	if (likely(!error && all_well(slab)))
+		return 0;
+	return alloc_hard(slab, size, align, block, error, call, caller);
 }
 
 /* Usable bytes of a live block that is the caller's, who asked for @size. */
@@ -505,7 +525,7 @@ void *respool_alloc(struct respool_slab *slab, size_t size, gfp_t gfp)
 	    likely(respool_racks_claim(&slab->racks, size, &rack, &magazine))) {
 		block = respool_magazine_youngest(magazine);
 		/* It is no block if this fails, so what is not asked costs blocks nothing. */
-		if (unlikely(!respool_block_give(block, magazine->word)))
+		if (unlikely(!respool_block_give_word(block, magazine->word)))
 			return alloc_object(slab, size, gfp, magazine, rack, _RET_IP_);
 		respool_rack_popped(rack, magazine);
 		if (likely(!(gfp & __GFP_ZERO)))
@@ -595,23 +615,33 @@ static void *fail_realloc(struct respool_slab *slab, const void *addr, size_t si
 	return NULL;
 }
 
-static int try_free(struct respool_slab *slab, void *addr, unsigned long caller)
+static __always_inline int try_free(struct respool_slab *slab, void *addr, unsigned long caller)
 {
 	if (unlikely(slab->debug))
 		return debug_free(slab, addr, caller);
 	return respool_racks_free(&slab->racks, addr);
 }
 
-static int free_block(struct respool_slab *slab, void *addr, const char *call,
-		      unsigned long caller)
+/* try_free() ended with @error, or there is something to report. */
+static noinline int free_hard(struct respool_slab *slab, void *addr, int error, const char *call,
+			      unsigned long caller)
 {
-	int error = try_free(slab, addr, caller);
 	struct loss loss;
 
 	if (mend(slab, error, &loss))
 		error = after_mend(try_free(slab, addr, caller));
 	report_loss(slab, &loss, error, call, caller);
 	return error;
+}
+
+static __always_inline int free_block(struct respool_slab *slab, void *addr, const char *call,
+				      unsigned long caller)
+{
+	int error = try_free(slab, addr, caller);
+
+	if (likely(!error && all_well(slab)))
+		return 0;
+	return free_hard(slab, addr, error, call, caller);
 }
 
 /*
@@ -694,8 +724,8 @@ EXPORT_SYMBOL_GPL(respool_realloc);
 /* A multiple of 16 in the pool that has a header in front. */
 static __always_inline bool may_be_live(const struct respool_slab *slab, const void *addr)
 {
-	return (uintptr_t)addr - slab->low < slab->span &&
-	       !((uintptr_t)addr % RESPOOL_BLOCK_ALIGN);
+	/* Bits that should be 0 become the highest. */
+	return ror64((uintptr_t)addr - slab->low, RESPOOL_CELL_SHIFT) < slab->cells;
 }
 
 static noinline int settle_slow(struct respool_slab *slab, unsigned long caller)
@@ -1166,7 +1196,7 @@ struct respool_slab *respool_slab_create_with(struct respool *pool, const char *
 	if (error)
 		goto err_debug;
 	slab->low = (uintptr_t)respool_start(pool) + RESPOOL_BLOCK_ALIGN;
-	slab->span = (respool_nr_pages(pool) << PAGE_SHIFT) - RESPOOL_BLOCK_ALIGN;
+	slab->cells = (respool_nr_pages(pool) << (PAGE_SHIFT - RESPOOL_CELL_SHIFT)) - 1;
 	respool_runs_init(&slab->runs, slab->pool, &slab->freelist);
 	error = respool_racks_init(&slab->racks, &slab->runs, &slab->lock,
 				   !(slab->options.flags & RESPOOL_SLAB_NO_MAGAZINES),
