@@ -74,13 +74,6 @@ static inline struct respool_objects *respool_hot_objects(struct respool_hot *h,
 	return &h->objects[class - 1];
 }
 
-/* An object of @class that is out becomes live. False: its run is damaged. */
-static inline bool respool_hot_give(const struct respool_hot *h, unsigned int class,
-				    const void *object)
-{
-	return respool_object_give(&h->objects[class - 1], object);
-}
-
 /* Objects of @class that are not free. */
 static inline u64 respool_hot_used(const struct respool_hot *h, unsigned int class)
 {

@@ -182,15 +182,16 @@ static void make_magazines(struct respool_racks *r, struct respool_rack *rack)
 static void make_object_magazines(struct respool_racks *r, struct respool_rack *rack)
 {
 	struct respool_slab_magazine *magazine;
-	const struct respool_objects *o;
+	struct respool_objects *o;
 	unsigned int class;
 
 	for (class = 1; class <= RESPOOL_HOT_CLASSES; class++) {
 		o = respool_hot_objects(&r->hot, class);
-		magazine = respool_magazine_at(rack, object_magazine(r, class));
+		magazine = respool_object_magazine(r, rack, class);
 		magazine->size = object_magazine_size(o);
 		magazine->max = MIN_OBJECTS;
 		magazine->class = class;
+		magazine->objects = o;
 		magazine->word = o->stride | RESPOOL_TAG_PREV_USED;
 	}
 }
@@ -328,7 +329,7 @@ u64 respool_racks_cached_of(struct respool_racks *r, unsigned int class)
 	u64 cached = 0;
 
 	for_each_possible_cpu(cpu)
-		cached += respool_magazine_at(rack_of(r, cpu), object_magazine(r, class))->nr;
+		cached += respool_object_magazine(r, rack_of(r, cpu), class)->nr;
 	return cached;
 }
 
@@ -551,8 +552,8 @@ static unsigned int fill_locked(struct respool_racks *r, struct respool_rack *ra
 static bool give(struct respool_racks *r, const struct respool_slab_magazine *magazine,
 		 void *block)
 {
-	if (magazine->class)
-		return respool_object_give(respool_hot_objects(&r->hot, magazine->class), block);
+	if (magazine->objects)
+		return respool_object_give(magazine->objects, block);
 	return respool_block_give_word(block, magazine->word);
 }
 
@@ -613,7 +614,7 @@ static struct respool_slab_magazine *choose_locked(struct respool_racks *r,
 	if (!respool_hot_is_due(&r->hot, class, respool_magazine_bytes(magazine)))
 		return magazine;
 	serve_with(r, class, true);
-	return respool_magazine_at(rack, object_magazine(r, class));
+	return respool_object_magazine(r, rack, class);
 }
 
 static int serve_locked(struct respool_racks *r, struct respool_rack *rack,
@@ -677,30 +678,6 @@ int respool_racks_alloc(struct respool_racks *r, size_t size, size_t align, void
 	return error;
 }
 
-/* As respool_racks_push(), for what has no block's header in front: an object, or a mistake. */
-enum respool_pushed respool_racks_push_object(struct respool_racks *r, void *addr)
-{
-	unsigned int class = respool_hot_class_at(&r->hot, addr);
-	struct respool_slab_magazine *magazine;
-	struct respool_rack *rack;
-
-	if (unlikely(class - 1 >= RESPOOL_HOT_CLASSES))
-		return RESPOOL_NOT_PUSHED;
-	preempt_disable();
-	rack = __this_cpu_read(*r->rack);
-	if (respool_cpu_lock_try(&rack->lock)) {
-		magazine = respool_magazine_at(rack, object_magazine(r, class));
-		if (likely(magazine->nr < magazine->max) &&
-		    likely(respool_object_end(respool_hot_objects(&r->hot, class), addr))) {
-			magazine->block[magazine->nr++] = addr;
-			return respool_rack_pushed(rack);
-		}
-		respool_cpu_unlock(&rack->lock);
-	}
-	preempt_enable();
-	return RESPOOL_NOT_PUSHED;
-}
-
 /* Make room in a magazine for one more, if it can have any. */
 static bool make_room(struct respool_racks *r, struct respool_rack *rack,
 		      struct respool_slab_magazine *magazine)
@@ -758,7 +735,7 @@ static int free_object_locked(struct respool_racks *r, struct respool_rack *rack
 	*cached = false;
 	if (error)
 		return error;
-	magazine = rack ? respool_magazine_at(rack, object_magazine(r, class)) : NULL;
+	magazine = rack ? respool_object_magazine(r, rack, class) : NULL;
 	if (magazine && make_room(r, rack, magazine)) {
 		magazine->block[magazine->nr++] = object;
 		*cached = true;

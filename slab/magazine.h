@@ -49,6 +49,7 @@
  * @class: the objects' class, 0 for blocks
  * @word: what respool_block_give_word() finds in each; of objects, their bytes
  *	with a flag that it finds in no block
+ * @objects: the objects of that class, %NULL for blocks
  * @block: their payloads, oldest first
  */
 struct respool_slab_magazine {
@@ -57,6 +58,7 @@ struct respool_slab_magazine {
 	u8 size;
 	u8 class;
 	u16 word;
+	struct respool_objects *objects;
 	void *block[];
 };
 
@@ -116,6 +118,13 @@ static inline size_t respool_half_cells_of(size_t size)
 static inline size_t respool_magazine_bytes(const struct respool_slab_magazine *magazine)
 {
 	return magazine->word & ~RESPOOL_TAG_FLAGS;
+}
+
+static inline struct respool_slab_magazine *
+respool_object_magazine(const struct respool_racks *r, struct respool_rack *rack,
+			unsigned int class)
+{
+	return respool_magazine_at(rack, r->offset[RESPOOL_BLOCK_MAGAZINES + class - 1]);
 }
 
 /* The magazine that serves a request for @size bytes, up to %RESPOOL_CACHED_MAX. */
@@ -223,7 +232,33 @@ static __always_inline enum respool_pushed respool_racks_push(struct respool_rac
 	return RESPOOL_NOT_PUSHED;
 }
 
-enum respool_pushed respool_racks_push_object(struct respool_racks *r, void *addr);
+/* As respool_racks_push(), for what has no block's header in front: an object, or a mistake. */
+static __always_inline enum respool_pushed respool_racks_push_object(struct respool_racks *r,
+								     void *addr)
+{
+	unsigned int class = respool_hot_class_at(&r->hot, addr), nr;
+	struct respool_slab_magazine *magazine;
+	struct respool_rack *rack;
+
+	if (unlikely(class - 1 >= RESPOOL_HOT_CLASSES))
+		return RESPOOL_NOT_PUSHED;
+	preempt_disable();
+	rack = __this_cpu_read(*r->rack);
+	if (respool_cpu_lock_try(&rack->lock)) {
+		magazine = respool_object_magazine(r, rack, class);
+		nr = magazine->nr;
+		if (likely(nr < magazine->max) &&
+		    likely(respool_object_end_mapped(magazine->objects, addr))) {
+			magazine->nr = nr + 1;
+			magazine->block[nr] = addr;
+			return respool_rack_pushed(rack);
+		}
+		respool_cpu_unlock(&rack->lock);
+	}
+	preempt_enable();
+	return RESPOOL_NOT_PUSHED;
+}
+
 int respool_racks_alloc(struct respool_racks *r, size_t size, size_t align, void **block);
 int respool_racks_free(struct respool_racks *r, void *block);
 int respool_racks_usable_size(struct respool_racks *r, const void *addr, size_t *size);

@@ -65,7 +65,7 @@ static void choose_run(struct respool_objects *o, size_t align,
  * What a word of free bits counts in the sum: odd, so that no change of one
  * word alone goes unseen. The number of free objects counts as one word more.
  */
-static u64 key(const struct respool_objects *o, u32 word)
+static __always_inline u64 key(const struct respool_objects *o, u32 word)
 {
 	return o->bits_key * (2 * word + 1);
 }
@@ -393,23 +393,22 @@ static bool stays(const struct respool_objects *o, const struct respool_object_r
 static __always_inline int put(struct respool_objects *o, const void *object)
 {
 	struct respool_object_run *run = respool_object_run_of(o, object);
-	u64 index, bit;
+	u64 index;
 	bool moves;
-	u32 word;
 
 	if (unlikely(!ends_intact(o, run)))
 		return owner_of(o, run) == o->id ? damaged(o, run) : -EUCLEAN;
 	index = respool_object_index(o, run, object);
-	word = index / 64;
-	bit = BIT(index % 64);
 	moves = !stays(o, run);
-	if (unlikely(run->bits[word] & bit || (moves && run->nr_free >= o->per_run))) {
+	if (unlikely(test_bit(index, run->bits) || (moves && run->nr_free >= o->per_run))) {
 		WRITE_ONCE(run->check, 0);	/* it would go out twice */
 		return damaged(o, run);
 	}
 	if (moves && move_run(o, run, run->nr_free + 1))
 		return -EUCLEAN;
-	set_free(o, run, word, run->bits[word] + bit, run->nr_free + 1);
+	__set_bit(index, run->bits);
+	run->sum += (key(o, index / 64) << index % 64) + o->nr_free_key;
+	run->nr_free++;
 	return 0;
 }
 
@@ -424,6 +423,7 @@ u32 respool_objects_put(struct respool_objects *o, void *const *objects, u32 nr)
 
 	for (i = 0; i < nr && !put(o, objects[i]); i++)
 		;
+	o->nr_free += i;
 	return i;
 }
 

@@ -209,23 +209,26 @@ static inline bool respool_object_give(const struct respool_objects *o, const vo
 }
 
 /*
- * The live object at @addr, any address, ends its life and is out. False, with
- * nothing changed: there is none, or somebody else was quicker.
+ * The live object at @addr, an address that the map has as @o's, ends its life and is
+ * out. False, with nothing changed: there is none, or somebody else was quicker.
  */
-static inline bool respool_object_end(const struct respool_objects *o, const void *addr)
+static inline bool respool_object_end_mapped(const struct respool_objects *o, const void *addr)
 {
 	struct respool_object_run *run = respool_object_run_of(o, addr);
-	unsigned long *live;
 	u64 index;
 
-	if (unlikely(!respool_object_run_checks(o, run)))
+	if (unlikely(!respool_object_run_lasts(o, run)))
 		return false;
 	index = respool_object_index_at(o, run, addr);
-	if (unlikely(index >= o->per_run))
-		return false;
-	live = respool_object_live_bits(o, run);
-	/* Looked at first, so that a mistake writes nothing. */
-	return likely(test_bit(index, live)) && likely(test_and_clear_bit(index, live));
+	return likely(index < o->per_run) &&
+	       likely(test_and_clear_bit(index, respool_object_live_bits(o, run)));
+}
+
+/* The same for any address. */
+static inline bool respool_object_end(const struct respool_objects *o, const void *addr)
+{
+	return likely(respool_object_run_checks(o, respool_object_run_of(o, addr))) &&
+	       respool_object_end_mapped(o, addr);
 }
 
 /**

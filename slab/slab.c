@@ -469,10 +469,10 @@ static noinline void *alloc_object(struct respool_slab *slab, size_t size, gfp_t
 				   struct respool_slab_magazine *magazine,
 				   struct respool_rack *rack, unsigned long caller)
 {
-	const struct respool_hot *hot = &slab->racks.hot;
+	const struct respool_objects *objects = magazine->objects;
 	void *object = respool_magazine_youngest(magazine);
 
-	if (likely(magazine->class) && likely(respool_hot_give(hot, magazine->class, object))) {
+	if (likely(objects) && likely(respool_object_give(objects, object))) {
 		respool_rack_popped(rack, magazine);
 		if (likely(!(gfp & __GFP_ZERO)))
 			return object;

@@ -127,11 +127,11 @@ void heap_exit(struct heap *h)
 	free(h->pool.metadata);
 }
 
-static bool give(struct heap *h, const struct respool_slab_magazine *magazine, void *ptr)
+static bool give(const struct respool_slab_magazine *magazine, void *ptr)
 {
-	if (magazine->class)
-		return respool_hot_give(&h->racks.hot, magazine->class, ptr);
-	return respool_block_give(ptr, magazine->word);
+	if (magazine->objects)
+		return respool_object_give(magazine->objects, ptr);
+	return respool_block_give_word(ptr, magazine->word);
 }
 
 static void *pop(struct heap *h, size_t size)
@@ -143,7 +143,7 @@ static void *pop(struct heap *h, size_t size)
 	if (!respool_racks_claim(&h->racks, size, &rack, &magazine))
 		return NULL;
 	ptr = respool_magazine_youngest(magazine);
-	if (give(h, magazine, ptr)) {
+	if (give(magazine, ptr)) {
 		respool_rack_popped(rack, magazine);
 		return ptr;
 	}
