@@ -1272,6 +1272,7 @@ int respool_freelist_put(struct respool_freelist *f, void *ptr, struct respool_r
 	make_free(f, first, (uintptr_t)end - (uintptr_t)first,
 		  flags_of(first) & ~(TAG_USED | TAG_CACHED));
 	set_prev_used(end, false);
+	f->end_freed = !bytes_of(end);
 	*empty = run;
 	return 0;
 }

@@ -170,6 +170,7 @@ struct respool_freelist {
 	struct respool_run *first_run;	/* of those in service */
 	struct respool_run *last_run;
 	struct respool_run *retired_run;	/* taken out of service by salvage */
+	bool end_freed;			/* the last block put has become free at the end of a run */
 	const void *damage;		/* where a call met it; NULL again after salvage */
 	struct respool_cursor *cursors;	/* readers between two looks */
 

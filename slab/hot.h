@@ -80,6 +80,12 @@ static inline u64 respool_hot_used(const struct respool_hot *h, unsigned int cla
 	return respool_objects_used(&h->objects[class - 1]);
 }
 
+/* As respool_hot_class_at(), of an address in the pool. */
+static inline unsigned int respool_hot_class_in_pool(const struct respool_hot *h, const void *addr)
+{
+	return h->map ? READ_ONCE(h->map[respool_object_slot(h->objects, addr)]) : 0;
+}
+
 /*
  * The class that has @addr, any address, in one of its runs; 0 if none has,
  * %RESPOOL_SLOT_RETIRED if one had. Needs no lock; what it says of an address
@@ -89,9 +95,7 @@ static inline unsigned int respool_hot_class_at(const struct respool_hot *h, con
 {
 	const struct respool_objects *o = h->objects;
 
-	if (!h->map || (uintptr_t)addr - o->low >= o->span)
-		return 0;
-	return READ_ONCE(h->map[respool_object_slot(o, addr)]);
+	return (uintptr_t)addr - o->low < o->span ? respool_hot_class_in_pool(h, addr) : 0;
 }
 
 int respool_hot_init(struct respool_hot *h, struct respool_runs *runs, bool on);

@@ -232,11 +232,14 @@ static __always_inline enum respool_pushed respool_racks_push(struct respool_rac
 	return RESPOOL_NOT_PUSHED;
 }
 
-/* As respool_racks_push(), for what has no block's header in front: an object, or a mistake. */
+/*
+ * As respool_racks_push(), for an address in the pool that has no block's header in
+ * front: an object, or a mistake.
+ */
 static __always_inline enum respool_pushed respool_racks_push_object(struct respool_racks *r,
 								     void *addr)
 {
-	unsigned int class = respool_hot_class_at(&r->hot, addr), nr;
+	unsigned int class = respool_hot_class_in_pool(&r->hot, addr), nr;
 	struct respool_slab_magazine *magazine;
 	struct respool_rack *rack;
 

@@ -492,8 +492,8 @@ int respool_objects_why_not(const struct respool_objects *o, const void *addr)
 		return -EFAULT;
 	if (!ends_intact(o, run))
 		return -EUCLEAN;
-	index = respool_object_index_at(o, run, addr);
-	if (index >= o->per_run)
+	index = respool_object_index(o, run, addr);
+	if (!respool_object_starts(o, run, addr, index))
 		return -EINVAL;
 	return test_bit(index, respool_object_live_bits(o, run)) ? 0 : -EALREADY;
 }

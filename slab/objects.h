@@ -181,14 +181,13 @@ static inline u64 respool_object_index(const struct respool_objects *o,
 	return (offset * o->reciprocal) >> 40;
 }
 
-/* The same for any address in @run: what is beyond the last, if none starts there. */
-static inline u64 respool_object_index_at(const struct respool_objects *o,
-					  const struct respool_object_run *run, const void *addr)
+/* Whether one does at @addr, any address in @run, of which that says @index. */
+static inline bool respool_object_starts(const struct respool_objects *o,
+					 const struct respool_object_run *run, const void *addr,
+					 u64 index)
 {
-	u64 index = respool_object_index(o, run, addr);
-
-	return index * o->stride + o->first == (uintptr_t)addr - (uintptr_t)run ?
-	       index : RESPOOL_OBJECTS_PER_RUN;
+	return (uintptr_t)addr - (uintptr_t)run - o->first == index * o->stride &&
+	       index < o->per_run;
 }
 
 static inline unsigned long *respool_object_live_bits(const struct respool_objects *o,
@@ -219,8 +218,8 @@ static inline bool respool_object_end_mapped(const struct respool_objects *o, co
 
 	if (unlikely(!respool_object_run_lasts(o, run)))
 		return false;
-	index = respool_object_index_at(o, run, addr);
-	return likely(index < o->per_run) &&
+	index = respool_object_index(o, run, addr);
+	return likely(respool_object_starts(o, run, addr, index)) &&
 	       likely(test_and_clear_bit(index, respool_object_live_bits(o, run)));
 }
 

@@ -153,11 +153,7 @@ static int settle_empty(struct respool_runs *runs, struct respool_run *run)
 	return error;
 }
 
-/*
- * A block was freed, and @empty lost its last live block with it, if that is
- * not NULL. Does a bounded number of steps.
- */
-int respool_runs_settle(struct respool_runs *runs, struct respool_run *empty)
+int respool_runs_settle_end(struct respool_runs *runs, struct respool_run *empty)
 {
 	int error = trim_top(runs);
 

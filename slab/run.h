@@ -49,9 +49,19 @@ int respool_runs_grow(struct respool_runs *runs, size_t size, size_t align, void
 int respool_runs_stretch(struct respool_runs *runs, void *ptr, size_t size);
 void *respool_runs_take_pages(struct respool_runs *runs, unsigned int order);
 void respool_runs_return_pages(struct respool_runs *runs, void *mem, unsigned int order);
-int respool_runs_settle(struct respool_runs *runs, struct respool_run *empty);
+int respool_runs_settle_end(struct respool_runs *runs, struct respool_run *empty);
 bool respool_runs_few(const struct respool_runs *runs);
 bool respool_runs_warm_is_empty(const struct respool_runs *runs);
 int respool_runs_return_warm(struct respool_runs *runs);
+
+/*
+ * A block was freed, and @empty lost its last live block with it, if that is
+ * not NULL. Does a bounded number of steps.
+ */
+static inline int respool_runs_settle(struct respool_runs *runs, struct respool_run *empty)
+{
+	/* Pages go back from the ends of runs alone. */
+	return runs->freelist->end_freed ? respool_runs_settle_end(runs, empty) : 0;
+}
 
 #endif /* RESPOOL_SLAB_RUN_H */

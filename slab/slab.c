@@ -199,14 +199,12 @@ static void fail_request(struct respool_slab *slab, size_t size, size_t align,
 	trace_respool_slab_fail(slab->pool, size, align, caller);
 }
 
-static bool refuse_request(struct respool_slab *slab, size_t size, size_t align,
-			   unsigned long caller)
+static noinline bool check_request(struct respool_slab *slab, size_t size, size_t align,
+				   unsigned long caller)
 {
 	enum respool_refusal kind;
 	size_t sum;
 
-	if (likely(size - 1 < SMALL_BYTES && align == RESPOOL_BLOCK_ALIGN))
-		return false;
 	if (!size)
 		kind = RESPOOL_ZERO_SIZE;
 	else if (!is_power_of_2(align))
@@ -224,6 +222,14 @@ static bool refuse_request(struct respool_slab *slab, size_t size, size_t align,
 		       "request of %zu bytes aligned to %zu from %pS", size, align,
 		       (void *)caller);
 	return true;
+}
+
+static __always_inline bool refuse_request(struct respool_slab *slab, size_t size, size_t align,
+					   unsigned long caller)
+{
+	if (likely(size - 1 < SMALL_BYTES && align == RESPOOL_BLOCK_ALIGN))
+		return false;
+	return check_request(slab, size, align, caller);
 }
 
 /* Damage */
