@@ -24,7 +24,14 @@
 #define MAX_BLOCKS	31
 
 /* One magazine keeps no more than one block or this part of what the slab holds. */
-#define HELD_SHARE	512
+#define HELD_SHARE	600
+
+/*
+ * A tray holds so many blocks, and as many of the largest as are this part of what
+ * the slab holds. It costs no growth, for it is sorted before that.
+ */
+#define TRAY_BLOCKS	8
+#define TRAY_SHARE	32
 
 /* The same for objects, which there are many of: objects, bytes; part of those of its class. */
 #define MIN_OBJECTS	8
@@ -37,11 +44,11 @@
 #define OBJECT_BATCH	32
 
 /*
- * A CPU whose magazines keep more than this part of what the slab holds gives
- * so many blocks back before that grows.
+ * Blocks that a CPU gives back before the free list grows, and magazines that it
+ * looks into for them in a slab that is not small.
  */
-#define CACHED_SHARE	128
 #define SHRINK		8
+#define SHRINK_LOOKS	32
 
 /* Frees into a rack before somebody looks, at most; where there is nothing to look for. */
 #define MAX_FREES	64
@@ -121,7 +128,7 @@ static void serve_with(struct respool_racks *r, unsigned int class, bool objects
 /* Where each magazine lies in a rack, and which sizes are its; returns the rack's bytes. */
 static size_t lay_out(struct respool_racks *r, bool on)
 {
-	size_t bytes, i, end = NO_MAGAZINE + magazine_bytes(0);
+	size_t bytes, i, end = RESPOOL_TRAY + magazine_bytes(TRAY_BLOCKS);
 
 	for (i = 0; i <= RESPOOL_CACHED_CELLS; i++)
 		r->taking[i] = NO_MAGAZINE;
@@ -134,6 +141,7 @@ static size_t lay_out(struct respool_racks *r, bool on)
 		r->taking[bytes >> RESPOOL_CELL_SHIFT] = end;
 		end += magazine_bytes(magazine_size(bytes));
 	}
+	r->offset[r->magazines++] = RESPOOL_TRAY;
 	for (i = 1; i <= RESPOOL_HALF_CELLS; i++)
 		r->serving[i] = block_magazine(r, i);
 	return end;
@@ -177,6 +185,9 @@ static void make_magazines(struct respool_racks *r, struct respool_rack *rack)
 		magazine->max = 1;
 		magazine->word = respool_cached_word(bytes);
 	}
+	magazine = respool_magazine_at(rack, RESPOOL_TRAY);
+	magazine->size = TRAY_BLOCKS;
+	magazine->word = respool_cached_word(RESPOOL_CACHED_BYTES);
 }
 
 static void make_object_magazines(struct respool_racks *r, struct respool_rack *rack)
@@ -404,6 +415,35 @@ static void adjust_locked(struct respool_racks *r, struct respool_slab_magazine 
 	magazine->max = clamp_t(u64, most, least, magazine->size);
 }
 
+/* The block on the tray goes into its magazine, if there is room, or into the free list. */
+static int sort_locked(struct respool_racks *r, struct respool_rack *rack, void *block)
+{
+	size_t cells = respool_block_bytes(block) >> RESPOOL_CELL_SHIFT;
+	struct respool_slab_magazine *magazine;
+	int error;
+
+	magazine = respool_magazine_at(rack, r->taking[min(cells, RESPOOL_CACHED_CELLS)]);
+	if (magazine->size)
+		adjust_locked(r, magazine);
+	if (magazine->nr < magazine->max) {
+		magazine->block[magazine->nr++] = block;
+		return 0;
+	}
+	error = put_locked(r, block);
+	rack->moved -= !error;
+	return error;
+}
+
+static void sort_tray_locked(struct respool_racks *r, struct respool_rack *rack)
+{
+	struct respool_slab_magazine *tray = respool_magazine_at(rack, RESPOOL_TRAY);
+
+	while (tray->nr && !sort_locked(r, rack, tray->block[tray->nr - 1]))
+		tray->nr--;
+	tray->max = min_t(u64, r->freelist->held_bytes / TRAY_SHARE / RESPOOL_CACHED_BYTES,
+			  tray->size);
+}
+
 /* Blocks that somebody holds; about as many, as others take and give meanwhile. */
 static u64 count_live(struct respool_racks *r)
 {
@@ -477,34 +517,26 @@ static int grow_locked(struct respool_racks *r, size_t size, size_t align, void 
 	return error;
 }
 
-/* Bytes of the blocks in a rack. */
-static u64 cached_bytes_in(struct respool_racks *r, struct respool_rack *rack)
-{
-	struct respool_slab_magazine *magazine;
-	unsigned int i;
-	u64 bytes = 0;
-
-	for_each_block_magazine(i, magazine, r, rack)
-		bytes += magazine->nr * respool_magazine_bytes(magazine);
-	return bytes;
-}
-
 /*
- * Before the free list grows, this CPU gives some of the blocks that it keeps back
- * if those are many, large ones first.
+ * Before the free list grows, this CPU gives some of the blocks that it keeps back: in
+ * a small slab large ones first, in a large one those of other sizes each time.
  */
 static bool shrink_locked(struct respool_racks *r, struct respool_rack *rack)
 {
+	bool small = r->freelist->held_bytes <= LARGE_SLAB;
+	unsigned int looks = small ? RESPOOL_BLOCK_MAGAZINES : SHRINK_LOOKS;
 	struct respool_slab_magazine *magazine;
-	unsigned int left = SHRINK, i;
+	unsigned int left = SHRINK;
 
-	if (cached_bytes_in(r, rack) < r->freelist->held_bytes / CACHED_SHARE)
+	if (!r->magazines)
 		return false;
-	for_each_block_magazine(i, magazine, r, rack) {
+	if (small)
+		rack->shrunk = 0;
+	for (; looks && left; looks--) {
+		rack->shrunk = (rack->shrunk ? rack->shrunk : RESPOOL_BLOCK_MAGAZINES) - 1;
+		magazine = respool_magazine_at(rack, r->offset[rack->shrunk]);
 		if (magazine->nr)
 			left -= drain_locked(r, rack, magazine, left);
-		if (!left)
-			break;
 	}
 	return left < SHRINK;
 }
@@ -549,8 +581,7 @@ static unsigned int fill_locked(struct respool_racks *r, struct respool_rack *ra
 	return magazine->nr;
 }
 
-static bool give(struct respool_racks *r, const struct respool_slab_magazine *magazine,
-		 void *block)
+static bool give(const struct respool_slab_magazine *magazine, void *block)
 {
 	if (magazine->objects)
 		return respool_object_give(magazine->objects, block);
@@ -562,7 +593,7 @@ static int pop_locked(struct respool_racks *r, struct respool_rack *rack,
 		      struct respool_slab_magazine *magazine, void **block)
 {
 	*block = magazine->block[magazine->nr - 1];
-	if (!give(r, magazine, *block)) {
+	if (!give(magazine, *block)) {
 		if (magazine->class)
 			respool_hot_blame(&r->hot, magazine->class, *block);
 		else
@@ -666,6 +697,8 @@ int respool_racks_alloc(struct respool_racks *r, size_t size, size_t align, void
 	held = respool_cpu_lock_try(&rack->lock);
 	raw_spin_lock_irqsave(r->lock, flags);
 	magazine = serving(r, rack, size, align);
+	if (held)
+		sort_tray_locked(r, rack);
 	if (held && magazine->size)
 		error = serve_locked(r, rack, magazine, size, block);
 	else
@@ -716,6 +749,8 @@ static int free_block_locked(struct respool_racks *r, struct respool_rack *rack,
 	struct respool_run *empty;
 	int error;
 
+	if (rack)
+		sort_tray_locked(r, rack);
 	*cached = rack && take_in(r, rack, block);
 	if (*cached)
 		return 0;

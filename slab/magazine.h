@@ -31,7 +31,7 @@
 #define RESPOOL_CACHED_BYTES	(4096 + 16)	/* the largest of those blocks */
 #define RESPOOL_CACHED_MAX	(RESPOOL_CACHED_BYTES - RESPOOL_BLOCK_HEADER)
 #define RESPOOL_CACHED_CELLS	(RESPOOL_CACHED_BYTES >> RESPOOL_CELL_SHIFT)
-#define RESPOOL_BLOCK_MAGAZINES	(64 + 2 * 32)
+#define RESPOOL_BLOCK_MAGAZINES	(64 + 2 * 32 + 1)	/* the tray is the last */
 #define RESPOOL_SLAB_MAGAZINES	(RESPOOL_BLOCK_MAGAZINES + RESPOOL_HOT_CLASSES)
 
 /*
@@ -70,7 +70,11 @@ struct respool_slab_magazine {
  * @look_at: with so many frees somebody looks whether all are; only for that, so
  *	others write to it as they like
  * @moved: blocks that came from the free list less those that went back
- * @magazine: one that is always empty, and the others
+ * @shrunk: which magazine of blocks gave some back last, before the free list grew
+ * @magazine: one that is always empty, the tray and the others
+ *
+ * The tray has blocks of any size that their own magazines had no room for, until
+ * somebody holds the slab's lock anyway and sorts it.
  */
 struct respool_rack {
 	struct respool_cpu_lock lock;
@@ -78,6 +82,7 @@ struct respool_rack {
 	u64 frees;
 	u64 look_at;
 	u64 moved;
+	u64 shrunk;
 	u8 magazine[] __aligned(8);
 };
 
@@ -109,6 +114,10 @@ static inline struct respool_slab_magazine *respool_magazine_at(struct respool_r
 {
 	return (struct respool_slab_magazine *)((u8 *)rack + offset);
 }
+
+/* Where the tray lies in a rack: behind the magazine that is always empty. */
+#define RESPOOL_TRAY							\
+	(offsetof(struct respool_rack, magazine) + sizeof(struct respool_slab_magazine))
 
 static inline size_t respool_half_cells_of(size_t size)
 {
@@ -180,6 +189,7 @@ static __always_inline void respool_rack_popped(struct respool_rack *rack,
 enum respool_pushed {
 	RESPOOL_NOT_PUSHED,	/* nothing: there is no room, or that was no live block */
 	RESPOOL_NO_TAGS,	/* nothing: no live block starts there, but an object may */
+	RESPOOL_FULL,		/* nothing: respool_rack_push_tray() is to follow, the rack is held */
 	RESPOOL_PUSHED,
 	RESPOOL_PUSHED_LOOK,	/* respool_racks_settle() is to follow */
 };
@@ -199,21 +209,23 @@ static __always_inline enum respool_pushed respool_rack_pushed(struct respool_ra
 
 /*
  * The block at @block, which may be read from its header on, ends its life and
- * goes into this CPU's rack as it is. @f is what is behind the rack.
+ * goes into this CPU's rack as it is. @f is what is behind the rack; @held and @tag
+ * are for %RESPOOL_FULL.
  */
 static __always_inline enum respool_pushed respool_racks_push(struct respool_racks *r,
 							      const struct respool_freelist *f,
-							      void *block)
+							      void *block,
+							      struct respool_rack **held,
+							      u64 *tag)
 {
 	struct respool_slab_magazine *magazine;
 	struct respool_rack *rack;
 	unsigned int nr;
 	u32 cells;
-	u64 tag;
 
-	if (unlikely(!respool_block_is_live(f, block, &tag)))
+	if (unlikely(!respool_block_is_live(f, block, tag)))
 		return RESPOOL_NO_TAGS;
-	cells = (u32)tag >> RESPOOL_CELL_SHIFT;
+	cells = (u32)*tag >> RESPOOL_CELL_SHIFT;
 	if (unlikely(cells > RESPOOL_CACHED_CELLS))
 		return RESPOOL_NOT_PUSHED;
 	preempt_disable();
@@ -221,7 +233,10 @@ static __always_inline enum respool_pushed respool_racks_push(struct respool_rac
 	if (respool_cpu_lock_try(&rack->lock)) {
 		magazine = respool_magazine_at(rack, r->taking[cells]);
 		nr = magazine->nr;
-		if (likely(nr < magazine->max) && respool_block_end(block, tag)) {
+		*held = rack;
+		if (unlikely(nr >= magazine->max))
+			return RESPOOL_FULL;
+		if (respool_block_end(block, *tag)) {
 			magazine->nr = nr + 1;
 			magazine->block[nr] = block;
 			return respool_rack_pushed(rack);
@@ -229,6 +244,20 @@ static __always_inline enum respool_pushed respool_racks_push(struct respool_rac
 		respool_cpu_unlock(&rack->lock);
 	}
 	preempt_enable();
+	return RESPOOL_NOT_PUSHED;
+}
+
+/* The live block at @block, of @tag, goes on the tray, if there is room; @rack is held until now. */
+static __always_inline enum respool_pushed respool_rack_push_tray(struct respool_rack *rack,
+								  void *block, u64 tag)
+{
+	struct respool_slab_magazine *tray = respool_magazine_at(rack, RESPOOL_TRAY);
+
+	if (likely(tray->nr < tray->max) && respool_block_end(block, tag)) {
+		tray->block[tray->nr++] = block;
+		return respool_rack_pushed(rack);
+	}
+	respool_rack_release(rack);
 	return RESPOOL_NOT_PUSHED;
 }
 

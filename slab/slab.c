@@ -789,13 +789,22 @@ static noinline int free_object(struct respool_slab *slab, void *addr, unsigned 
 	return likely(pushed == RESPOOL_PUSHED) ? 0 : free_rest(slab, addr, pushed, caller);
 }
 
+/* The magazine of the block at @addr is full. */
+static noinline int free_to_tray(struct respool_slab *slab, void *addr, struct respool_rack *rack,
+				 u64 tag, unsigned long caller)
+{
+	enum respool_pushed pushed = respool_rack_push_tray(rack, addr, tag);
+
+	return likely(pushed == RESPOOL_PUSHED) ? 0 : free_rest(slab, addr, pushed, caller);
+}
+
 /**
  * respool_free() - Give a block back.
  * @slab: slab the block is from
  * @addr: the block, or %NULL
  *
  * Up to a page the block goes into this CPU's magazine of its size, if there is
- * room, without a lock. A block that does not, or leaves a magazine, merges with
+ * room, or on its tray, without a lock. A block that does not, or leaves a magazine, merges with
  * both neighbours at once (Knuth, TAOCP vol. 1, 2.5); a run that becomes empty
  * goes back to the page layer, unless it is kept warm. The free after which
  * nobody holds a block of the slab empties all magazines. A mistake
@@ -812,14 +821,18 @@ static noinline int free_object(struct respool_slab *slab, void *addr, unsigned 
 int respool_free(struct respool_slab *slab, void *addr)
 {
 	enum respool_pushed pushed;
+	struct respool_rack *rack;
+	u64 tag;
 
 	if (trace_respool_slab_free_enabled() || unlikely(!may_be_live(slab, addr)))
 		return free_slow(slab, addr, _RET_IP_);
-	pushed = respool_racks_push(&slab->racks, &slab->freelist, addr);
+	pushed = respool_racks_push(&slab->racks, &slab->freelist, addr, &rack, &tag);
 	if (likely(pushed == RESPOOL_PUSHED))
 		return 0;
 	if (pushed == RESPOOL_NO_TAGS)
 		return free_object(slab, addr, _RET_IP_);
+	if (pushed == RESPOOL_FULL)
+		return free_to_tray(slab, addr, rack, tag, _RET_IP_);
 	return free_rest(slab, addr, pushed, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(respool_free);

@@ -163,8 +163,13 @@ int heap_alloc(struct heap *h, size_t size, size_t align, void **ptr)
 
 int heap_free(struct heap *h, void *ptr)
 {
-	enum respool_pushed pushed = respool_racks_push(&h->racks, &h->freelist, ptr);
+	enum respool_pushed pushed;
+	struct respool_rack *rack;
+	u64 tag;
 
+	pushed = respool_racks_push(&h->racks, &h->freelist, ptr, &rack, &tag);
+	if (pushed == RESPOOL_FULL)
+		pushed = respool_rack_push_tray(rack, ptr, tag);
 	if (pushed == RESPOOL_NO_TAGS)
 		pushed = respool_racks_push_object(&h->racks, ptr);
 	if (pushed == RESPOOL_NOT_PUSHED)
