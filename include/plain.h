@@ -45,6 +45,7 @@ typedef uint64_t u64;
 #ifndef __always_inline
 #define __always_inline		inline __attribute__((always_inline))
 #endif
+#define noinline			__attribute__((noinline))
 #define ____cacheline_aligned	__attribute__((aligned(64)))
 #define likely(x)		__builtin_expect(!!(x), 1)
 #define unlikely(x)		__builtin_expect(!!(x), 0)

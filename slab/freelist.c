@@ -262,9 +262,10 @@ static void relink(u64 *place, const struct respool_header *from, const struct r
 	*place ^= (u64)(uintptr_t)from ^ (u64)(uintptr_t)to;
 }
 
-static __always_inline void link_block(struct respool_freelist *f, struct respool_header *b)
+static __always_inline void link_block(struct respool_freelist *f, struct respool_header *b,
+				       size_t bytes)
 {
-	unsigned int index = class_of(bytes_of(b));
+	unsigned int index = class_of(bytes);
 	struct respool_class *class = &f->class[index];
 
 	link_to(f, &b->next, class->first);
@@ -275,15 +276,16 @@ static __always_inline void link_block(struct respool_freelist *f, struct respoo
 		set_class_bit(f, index);
 	class->first = b;
 	class->blocks++;
-	class->bytes += bytes_of(b);
+	class->bytes += bytes;
 	f->free_blocks++;
-	f->free_bytes += bytes_of(b);
+	f->free_bytes += bytes;
 }
 
-/* A free block's neighbours on its list. */
+/* A free block's neighbours on its list, and which list that is. */
 struct links {
 	struct respool_header *next;
 	struct respool_header *prev;
+	unsigned int class;
 };
 
 /*
@@ -296,12 +298,13 @@ static __always_inline bool find_links(const struct respool_freelist *f,
 {
 	links->next = link_at(f, &b->next);
 	links->prev = link_at(f, &b->prev);
+	links->class = class_of(bytes_of(b));
 	if (links->next &&
 	    !(is_in_runs(f, links->next) && link_at(f, &links->next->prev) == b))
 		return false;
 	if (links->prev)
 		return is_in_runs(f, links->prev) && link_at(f, &links->prev->next) == b;
-	return f->class[class_of(bytes_of(b))].first == b;
+	return f->class[links->class].first == b;
 }
 
 static bool is_linked(const struct respool_freelist *f, const struct respool_header *b)
@@ -314,8 +317,8 @@ static bool is_linked(const struct respool_freelist *f, const struct respool_hea
 static __always_inline void unlink_block(struct respool_freelist *f, struct respool_header *b,
 					 const struct links *links)
 {
-	unsigned int index = class_of(bytes_of(b));
-	struct respool_class *class = &f->class[index];
+	struct respool_class *class = &f->class[links->class];
+	size_t bytes = bytes_of(b);
 
 	if (links->next)
 		relink(&links->next->prev, b, links->prev);
@@ -324,11 +327,11 @@ static __always_inline void unlink_block(struct respool_freelist *f, struct resp
 	else
 		class->first = links->next;
 	class->blocks--;
-	class->bytes -= bytes_of(b);
+	class->bytes -= bytes;
 	if (!class->first)
-		clear_class_bit(f, index);
+		clear_class_bit(f, links->class);
 	f->free_blocks--;
-	f->free_bytes -= bytes_of(b);
+	f->free_bytes -= bytes;
 }
 
 /* @links were found before @b, with @gone as its own, was unlinked. */
@@ -348,7 +351,7 @@ static __always_inline void make_free(struct respool_freelist *f, struct respool
 
 	set_tag(f, b, bytes, flags);
 	*footer = seal(f, footer, (u32)bytes);
-	link_block(f, b);
+	link_block(f, b, bytes);
 }
 
 static __always_inline void make_live(struct respool_freelist *f, struct respool_header *b,
@@ -357,9 +360,13 @@ static __always_inline void make_live(struct respool_freelist *f, struct respool
 	set_tag(f, b, bytes, flags | TAG_USED);
 	f->live_blocks++;
 	f->live_bytes += bytes - RESPOOL_BLOCK_HEADER;
-	f->peak_live_bytes = max(f->peak_live_bytes, f->live_bytes);
 	if (bytes <= RESPOOL_COUNTED_MAX)
 		f->blocks_of[bytes / RESPOOL_BLOCK_ALIGN]++;
+}
+
+static __always_inline void note_peak(struct respool_freelist *f)
+{
+	f->peak_live_bytes = max(f->peak_live_bytes, f->live_bytes);
 }
 
 static __always_inline void forget_live(struct respool_freelist *f, const struct respool_header *b)
@@ -793,19 +800,26 @@ static int next_fit(struct respool_freelist *f, size_t bytes, struct respool_pla
 	return first_fit_between(f, start_of(f->first_run), f->rover.run, bytes, fit);
 }
 
-static int find_fit(struct respool_freelist *f, size_t bytes, struct respool_place *fit)
+/* One of those that are there to be studied. */
+static noinline int study_fit(struct respool_freelist *f, size_t bytes, struct respool_place *fit)
 {
-	fit->run = NULL;
 	switch (f->search) {
 	case RESPOOL_SEARCH_FIRST:
 		return first_fit(f, bytes, fit);
 	case RESPOOL_SEARCH_NEXT:
 		return next_fit(f, bytes, fit);
-	case RESPOOL_SEARCH_BEST:
-		return best_fit(f, bytes, &fit->block);
 	default:
-		return good_fit(f, bytes, &fit->block);
+		return best_fit(f, bytes, &fit->block);
 	}
+}
+
+static __always_inline int find_fit(struct respool_freelist *f, size_t bytes,
+				    struct respool_place *fit)
+{
+	fit->run = NULL;
+	if (likely(f->search == RESPOOL_SEARCH_GOOD))
+		return good_fit(f, bytes, &fit->block);
+	return study_fit(f, bytes, fit);
 }
 
 /*
@@ -888,6 +902,7 @@ int respool_freelist_alloc(struct respool_freelist *f, size_t size, size_t align
 		f->splits++;
 	}
 	place(f, b, room, need, flags);
+	note_peak(f);
 	*ptr = &b->next;
 	return 0;
 }
@@ -951,6 +966,7 @@ unsigned int respool_freelist_take(struct respool_freelist *f, size_t bytes, uns
 			f->rover = fit;
 		got += carve(f, b, bytes, nr - got, blocks + got);
 	}
+	note_peak(f);
 	return got;
 }
 
@@ -1218,6 +1234,7 @@ int respool_freelist_resize(struct respool_freelist *f, void *ptr, size_t size)
 	}
 	forget_live(f, b);
 	place(f, b, room, need, flags_of(b) & ~TAG_USED);
+	note_peak(f);
 	return 0;
 }
 

@@ -236,6 +236,12 @@ struct respool_block_row {
 /* An odd number without pattern: the golden ratio in 64 bits. */
 #define RESPOOL_TAG_MIX		0x9e3779b97f4a7c15ULL
 
+/* What a flag, or a whole word, counts in a tag. */
+static inline u64 respool_tag_step(u32 word)
+{
+	return word * ((RESPOOL_TAG_MIX << 32) + 1);
+}
+
 /*
  * A tag of @word at the address @at. For one address the check is a bijection
  * of the word, so no change of a tag's size or flags alone, nor of its check
@@ -246,8 +252,7 @@ static inline u64 respool_tag(const struct respool_freelist *f, const void *at, 
 {
 	u64 mix = ((u64)(uintptr_t)at ^ f->secret) * RESPOOL_TAG_MIX;
 
-	mix += (u64)word * RESPOOL_TAG_MIX << 32;
-	return (mix & ~0xffffffffULL) | word;
+	return (mix & ~0xffffffffULL) + respool_tag_step(word);
 }
 
 /* What is in the upper half where @tag is none for the address @at. */
@@ -256,11 +261,6 @@ static inline u64 respool_tag_error(const struct respool_freelist *f, const void
 	u64 mix = ((u64)(uintptr_t)at ^ f->secret) * RESPOOL_TAG_MIX;
 
 	return (mix + (tag * RESPOOL_TAG_MIX << 32)) ^ tag;
-}
-
-static inline u64 respool_tag_step(u32 flag)
-{
-	return ((u64)flag * RESPOOL_TAG_MIX << 32) + flag;
 }
 
 static inline struct respool_header *respool_header_of(const void *ptr)
