@@ -30,7 +30,7 @@
  * A tray holds so many blocks, and as many of the largest as are this part of what
  * the slab holds. It costs no growth, for it is sorted before that.
  */
-#define TRAY_BLOCKS	8
+#define TRAY_BLOCKS	4
 #define TRAY_SHARE	32
 
 /* The same for objects, which there are many of: objects, bytes; part of those of its class. */
@@ -44,10 +44,11 @@
 #define OBJECT_BATCH	32
 
 /*
- * Blocks that a CPU gives back before the free list grows, and magazines that it
- * looks into for them in a slab that is not small.
+ * Blocks that a CPU gives back before the free list grows, more of them in a small
+ * slab; and in one that is not, magazines that it looks into for them.
  */
-#define SHRINK		8
+#define SHRINK		4
+#define SHRINK_SMALL	8
 #define SHRINK_LOOKS	32
 
 /* Frees into a rack before somebody looks, at most; where there is nothing to look for. */
@@ -526,7 +527,7 @@ static bool shrink_locked(struct respool_racks *r, struct respool_rack *rack)
 	bool small = r->freelist->held_bytes <= LARGE_SLAB;
 	unsigned int looks = small ? RESPOOL_BLOCK_MAGAZINES : SHRINK_LOOKS;
 	struct respool_slab_magazine *magazine;
-	unsigned int left = SHRINK;
+	unsigned int most = small ? SHRINK_SMALL : SHRINK, left = most;
 
 	if (!r->magazines)
 		return false;
@@ -538,7 +539,7 @@ static bool shrink_locked(struct respool_racks *r, struct respool_rack *rack)
 		if (magazine->nr)
 			left -= drain_locked(r, rack, magazine, left);
 	}
-	return left < SHRINK;
+	return left < most;
 }
 
 /* From the free list, with what this CPU's @rack gives back if need be; NULL gives nothing. */
@@ -723,17 +724,21 @@ static bool make_room(struct respool_racks *r, struct respool_rack *rack,
 	return magazine->nr < magazine->max;
 }
 
-/* Put @block, if it is a live one, into a magazine. False: there is none for it. */
+/* Put @block, if it is a live one, into a magazine or on the tray. False: it goes into neither. */
 static bool take_in(struct respool_racks *r, struct respool_rack *rack, void *block)
 {
 	u64 tag = respool_block_live_tag(r->freelist, block);
 	size_t cells = respool_tag_bytes(tag) >> RESPOOL_CELL_SHIFT;
-	struct respool_slab_magazine *magazine;
+	struct respool_slab_magazine *magazine, *tray = respool_magazine_at(rack, RESPOOL_TRAY);
 
 	if (cells > RESPOOL_CACHED_CELLS)
 		return false;
 	magazine = respool_magazine_at(rack, r->taking[cells]);
-	if (!make_room(r, rack, magazine) || !respool_block_end(block, tag))
+	if (magazine->nr >= magazine->max && tray->nr < tray->max)
+		magazine = tray;
+	else if (!make_room(r, rack, magazine))
+		return false;
+	if (!respool_block_end(block, tag))
 		return false;
 	magazine->block[magazine->nr++] = block;
 	return true;
