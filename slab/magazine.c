@@ -34,7 +34,7 @@
 #define TRAY_SHARE	32
 
 /* The same for objects, which there are many of: objects, bytes; part of those of its class. */
-#define MIN_OBJECTS	8
+#define MIN_OBJECTS	16
 #define MAX_OBJECTS	62
 #define OBJECT_BYTES	SZ_32K
 #define CLASS_SHARE	8
