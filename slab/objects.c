@@ -226,7 +226,7 @@ static u32 bin_of(const struct respool_objects *o, u64 nr_free)
 {
 	if (!nr_free)
 		return NO_BIN;
-	return nr_free == o->per_run ? RESPOOL_OBJECT_EMPTY : (u32)fls64(nr_free) - 1;
+	return nr_free == o->per_run ? RESPOOL_OBJECT_EMPTY : ((u32)fls64(nr_free) - 1) / 2;
 }
 
 /* Whether the links of @run, and those back to it, are those of the list of @bin. */
@@ -384,7 +384,7 @@ u32 respool_objects_take(struct respool_objects *o, void **objects, u32 nr)
 	return got;
 }
 
-/* Whether @run has free objects, and is on the same list with one more: most often it is. */
+/* Whether @run has free objects, and is on the same list with one more for certain. */
 static bool stays(const struct respool_objects *o, const struct respool_object_run *run)
 {
 	return run->nr_free & (run->nr_free + 1) && run->nr_free + 1 < o->per_run;

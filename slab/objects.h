@@ -50,11 +50,11 @@
 #define RESPOOL_SLOT_RETIRED		255	/* out of service for damage */
 
 /*
- * Runs with free objects are on lists by how many, each power of two one: 1,
- * 2-3, 4-7, ... and those that are wholly free last of all.
+ * Runs with free objects are on lists by how many, each power of four one: 1-3,
+ * 4-15, 16-63, ... and those that are wholly free last of all.
  */
-#define RESPOOL_OBJECT_EMPTY		9
-#define RESPOOL_OBJECT_BINS		10
+#define RESPOOL_OBJECT_EMPTY		5
+#define RESPOOL_OBJECT_BINS		6
 
 /**
  * struct respool_object_run - What stands at the start of each run.
