@@ -189,7 +189,7 @@ static __always_inline void respool_rack_popped(struct respool_rack *rack,
 enum respool_pushed {
 	RESPOOL_NOT_PUSHED,	/* nothing: there is no room, or that was no live block */
 	RESPOOL_NO_TAGS,	/* nothing: no live block starts there, but an object may */
-	RESPOOL_FULL,		/* nothing: respool_rack_push_tray() is to follow, the rack is held */
+	RESPOOL_FULL,		/* nothing: with the rack held, respool_rack_push_tray() follows */
 	RESPOOL_PUSHED,
 	RESPOOL_PUSHED_LOOK,	/* respool_racks_settle() is to follow */
 };
@@ -247,7 +247,7 @@ static __always_inline enum respool_pushed respool_racks_push(struct respool_rac
 	return RESPOOL_NOT_PUSHED;
 }
 
-/* The live block at @block, of @tag, goes on the tray, if there is room; @rack is held until now. */
+/* The live block at @block goes on the tray, if there is room; @rack is held until now. */
 static __always_inline enum respool_pushed respool_rack_push_tray(struct respool_rack *rack,
 								  void *block, u64 tag)
 {
