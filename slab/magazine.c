@@ -731,7 +731,8 @@ static bool take_in(struct respool_racks *r, struct respool_rack *rack, void *bl
 	size_t cells = respool_tag_bytes(tag) >> RESPOOL_CELL_SHIFT;
 	struct respool_slab_magazine *magazine, *tray = respool_magazine_at(rack, RESPOOL_TRAY);
 
-	if (cells > RESPOOL_CACHED_CELLS)
+	/* No live block, or the end of a run. */
+	if (!cells || cells > RESPOOL_CACHED_CELLS)
 		return false;
 	magazine = respool_magazine_at(rack, r->taking[cells]);
 	if (magazine->nr >= magazine->max && tray->nr < tray->max)

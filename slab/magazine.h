@@ -253,7 +253,9 @@ static __always_inline enum respool_pushed respool_rack_push_tray(struct respool
 {
 	struct respool_slab_magazine *tray = respool_magazine_at(rack, RESPOOL_TRAY);
 
-	if (likely(tray->nr < tray->max) && respool_block_end(block, tag)) {
+	/* The end of a run says it is used, but has no size. */
+	if (likely(tray->nr < tray->max) && likely(respool_tag_bytes(tag)) &&
+	    respool_block_end(block, tag)) {
 		tray->block[tray->nr++] = block;
 		return respool_rack_pushed(rack);
 	}
