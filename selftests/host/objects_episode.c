@@ -195,7 +195,8 @@ static void remove_empty(struct episode *e, u64 keep)
 
 static bool same_bin(struct episode *e, u32 a, u32 b)
 {
-	return a == b || (a < e->twin.per_run && b < e->twin.per_run && ilog2(a) == ilog2(b));
+	return a == b || (a < e->twin.per_run && b < e->twin.per_run &&
+			  ilog2(a) / 2 == ilog2(b) / 2);
 }
 
 /* The first one taken is of the fullest run, or one nearly as full. */
