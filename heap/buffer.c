@@ -38,6 +38,7 @@
 #include <linux/timekeeping.h>
 #include <linux/vmalloc.h>
 #include <linux/wait.h>
+#include <linux/wait_bit.h>
 
 #include "compat.h"
 #include "heap/heap.h"
@@ -160,8 +161,9 @@ static void heap_release(struct dma_buf *dmabuf)
 	struct heap_buffer *buffer = dmabuf->priv;
 
 	mutex_lock(&buffer->heap->lock);
-	buffer->closed = true;		/* from here on nobody else makes it be looked at */
+	buffer->closed = true;		/* from here on nobody else begins to revoke it */
 	mutex_unlock(&buffer->heap->lock);
+	wait_var_event(&buffer->nr_revoking, !atomic_read_acquire(&buffer->nr_revoking));
 	cancel_delayed_work_sync(&buffer->work);
 	if (give_back(buffer)) {
 		destroy(buffer);
@@ -510,20 +512,60 @@ static const struct dma_buf_ops heap_dma_buf_ops = {
 
 /* Revocation */
 
-static void revoke(struct heap_buffer *buffer)
+/* Importers may hold the reservation lock for long, so no lock of ours is held here. */
+static int tell_importers(struct dma_buf *dmabuf)
 {
+	int error = dma_resv_lock_interruptible(dmabuf->resv, NULL);
+
+	if (error)
+		return error;
+	dma_buf_move_notify(dmabuf);
+	dma_resv_unlock(dmabuf->resv);
+	return 0;
+}
+
+static int revoke(struct heap_buffer *buffer)
+{
+	bool before;
+	int error;
+
 	down_write(&buffer->lock);
-	buffer->revoked = true;
+	before = buffer->revoked;
+	WRITE_ONCE(buffer->revoked, true);
 	up_write(&buffer->lock);
 	/* Who faulted before is unmapped here; who faults from now on gets SIGBUS. */
 	unmap_mapping_range(buffer->inode->i_mapping, 0, 0, 1);
-	dma_resv_lock(buffer->dmabuf->resv, NULL);
-	dma_buf_move_notify(buffer->dmabuf);
-	dma_resv_unlock(buffer->dmabuf->resv);
-	pr_info("heap %s: buffer %lu of %lu pages revoked from %s, process %d\n",
-		respool_name(buffer->heap->pool), buffer->inode->i_ino, buffer->nr_pages,
-		buffer->comm, buffer->pid);
+	if (!before)
+		pr_info("heap %s: buffer %lu of %lu pages revoked from %s, process %d\n",
+			respool_name(buffer->heap->pool), buffer->inode->i_ino, buffer->nr_pages,
+			buffer->comm, buffer->pid);
+	error = tell_importers(buffer->dmabuf);
 	queue_delayed_work(looks, &buffer->work, 0);
+	return error;
+}
+
+/* A buffer that stays until stop_revoking(), or %NULL if there is none that is open. */
+static struct heap_buffer *start_revoking(struct heap *heap, unsigned long ino)
+{
+	struct heap_buffer *buffer, *found = NULL;
+
+	mutex_lock(&heap->lock);
+	list_for_each_entry(buffer, &heap->buffers, node) {
+		if (buffer->inode->i_ino != ino || buffer->closed)
+			continue;
+		atomic_inc(&buffer->nr_revoking);
+		found = buffer;
+		break;
+	}
+	mutex_unlock(&heap->lock);
+	return found;
+}
+
+/* Once the count is zero heap_release() may free it: then only the address matters. */
+static void stop_revoking(struct heap_buffer *buffer)
+{
+	if (atomic_dec_and_test(&buffer->nr_revoking))
+		wake_up_var(&buffer->nr_revoking);
 }
 
 /*
@@ -531,23 +573,18 @@ static void revoke(struct heap_buffer *buffer)
  * that can be told are told, nobody gets at it any more. Its pages go back once
  * devices and others that hold on to them let go; on return they are back if
  * there are none.
- * Return: 0, or -ENOENT for no such buffer that is open.
+ * Return: 0, -ENOENT for no such buffer that is open, or -EINTR if a signal came
+ * before the importers were told, which may be tried again.
  */
 int heap_revoke(struct heap *heap, unsigned long ino)
 {
-	struct heap_buffer *buffer;
-	int error = -ENOENT;
+	struct heap_buffer *buffer = start_revoking(heap, ino);
+	int error;
 
-	mutex_lock(&heap->lock);
-	list_for_each_entry(buffer, &heap->buffers, node) {
-		if (buffer->inode->i_ino != ino || buffer->closed)
-			continue;
-		if (!buffer->revoked)
-			revoke(buffer);
-		error = 0;
-		break;
-	}
-	mutex_unlock(&heap->lock);
+	if (!buffer)
+		return -ENOENT;
+	error = revoke(buffer);
+	stop_revoking(buffer);
 	flush_workqueue(looks);
 	return error;
 }

@@ -10,6 +10,7 @@
 #ifndef RESPOOL_HEAP_H
 #define RESPOOL_HEAP_H
 
+#include <linux/atomic.h>
 #include <linux/list.h>
 #include <linux/miscdevice.h>
 #include <linux/mutex.h>
@@ -110,8 +111,9 @@ struct heap_file {
  * @vaddr: B: kernel address, %NULL once the pages are back
  * @mappings: B: devices that have it mapped
  * @nr_vmaps: B: kernel users that have it mapped
- * @revoked: B and H for writes: nobody gets at it any more
+ * @revoked: B for writes: nobody gets at it any more
  * @closed: H: the dma-buf is gone
+ * @nr_revoking: tasks that revoke it, which keep it; H to become one
  * @nr_idle: B: from the first on, pages that nobody refers to
  * @delay: B: jiffies until the next look at the others
  * @work: looks
@@ -136,6 +138,7 @@ struct heap_buffer {
 	unsigned int nr_vmaps;
 	bool revoked;
 	bool closed;
+	atomic_t nr_revoking;
 	unsigned long nr_idle;
 	unsigned long delay;
 	struct delayed_work work;

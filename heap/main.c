@@ -213,7 +213,7 @@ static const char *state_of(const struct heap_buffer *buffer)
 {
 	if (buffer->closed)
 		return "closed";
-	return buffer->revoked ? "revoked" : "open";
+	return READ_ONCE(buffer->revoked) ? "revoked" : "open";
 }
 
 static int owners_show(struct seq_file *m, void *unused)

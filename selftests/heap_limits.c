@@ -507,6 +507,56 @@ TEST_F(heap_limits, importers_are_told_and_keep_the_pages_until_they_let_go)
 	close(buffer);
 }
 
+/* An importer that does not let go of its lock holds up who revokes, and nobody else. */
+TEST_F(heap_limits, a_stuck_importer_stops_nobody_else)
+{
+	int buffer, other, importer[2], i;
+	struct importer_map map;
+	pid_t stuck, revoker;
+
+	if (variant->no_struct_pages)
+		return;
+	buffer = heap_alloc(self->fd, 5 * PAGE);
+	other = heap_alloc(self->fd, 3 * PAGE);
+	for (i = 0; i < 2; i++) {
+		importer[i] = import(buffer, i);
+		ASSERT_LE(0, importer[i]);
+	}
+	ASSERT_EQ(0, client_ioctl(importer[1], IMPORTER_MAP, &map));	/* it stays for a while */
+	stuck = fork();
+	if (!stuck)
+		_exit(ioctl(importer[0], IMPORTER_STICK));
+	while (ioctl(importer[1], IMPORTER_STUCK) != 1)
+		usleep(1000);
+	for (i = 0; i < 2; i++) {
+		revoker = fork();
+		if (!revoker)
+			_exit(heap_revoke(buffer_number(buffer)) != 0);
+		while (!strstr(owner_row(buffer_number(buffer)), " revoked "))
+			usleep(1000);
+		usleep(100000);
+		EXPECT_EQ(0, waitpid(revoker, NULL, WNOHANG));
+		EXPECT_EQ(0, ioctl(importer[1], IMPORTER_TOLD));
+		/* Once it gives up, once it gets its turn. */
+		if (i)
+			break;
+		kill(revoker, SIGKILL);
+		EXPECT_EQ(-SIGKILL, ended(revoker));
+	}
+	EXPECT_EQ(0, heap_revoke(buffer_number(other)));
+	close(other);
+	other = heap_alloc(self->fd, MIB);
+	EXPECT_LE(0, other);
+	close(other);
+	kill(stuck, SIGKILL);
+	EXPECT_EQ(-SIGKILL, ended(stuck));
+	EXPECT_EQ(0, ended(revoker));
+	EXPECT_EQ(1, ioctl(importer[1], IMPORTER_TOLD));
+	for (i = 0; i < 2; i++)
+		close(importer[i]);
+	close(buffer);
+}
+
 /* Nodes */
 
 FIXTURE(nodes)

@@ -16,6 +16,7 @@
 #include <linux/mutex.h>
 #include <linux/platform_device.h>
 #include <linux/scatterlist.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -136,6 +137,23 @@ static long access_cpu(struct import *import, struct importer_access *arg)
 	return dma_buf_end_cpu_access(import->dmabuf, DMA_BIDIRECTIONAL);
 }
 
+/* As a driver whose device does not answer. */
+static long stick(struct import *import)
+{
+	if (!import->attachment)
+		return -ENOENT;
+	dma_resv_lock(import->dmabuf->resv, NULL);
+	while (!fatal_signal_pending(current))
+		schedule_timeout_killable(HZ);
+	dma_resv_unlock(import->dmabuf->resv);
+	return -EINTR;
+}
+
+static long is_stuck(const struct import *import)
+{
+	return import->attachment ? dma_resv_is_locked(import->dmabuf->resv) : -ENOENT;
+}
+
 /* All of it, whatever there is. */
 static long detach(struct import *import)
 {
@@ -161,6 +179,8 @@ static long do_ioctl(struct import *import, unsigned int cmd, void *arg)
 	case IMPORTER_VUNMAP:	return unmap_cpu(import);
 	case IMPORTER_ACCESS:	return access_cpu(import, arg);
 	case IMPORTER_TOLD:	return atomic_read(&import->told);
+	case IMPORTER_STICK:	return stick(import);
+	case IMPORTER_STUCK:	return is_stuck(import);
 	}
 	return -ENOTTY;
 }

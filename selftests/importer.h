@@ -57,5 +57,7 @@ struct importer_access {
 #define IMPORTER_VUNMAP		_IO(IMPORTER_MAGIC, 5)
 #define IMPORTER_ACCESS		_IOWR(IMPORTER_MAGIC, 6, struct importer_access)
 #define IMPORTER_TOLD		_IO(IMPORTER_MAGIC, 7)	/* returns how often it was told */
+#define IMPORTER_STICK		_IO(IMPORTER_MAGIC, 8)	/* hold the reservation lock until killed */
+#define IMPORTER_STUCK		_IO(IMPORTER_MAGIC, 9)	/* returns 1 if somebody holds it, else 0 */
 
 #endif /* RESPOOL_IMPORTER_H */
