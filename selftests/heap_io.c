@@ -4,13 +4,43 @@
  * what is still moving keeps their pages from the pool.
  */
 #include <liburing.h>
+#include <pthread.h>
+#include <sys/mount.h>
 #include <sys/uio.h>
 #include <sys/utsname.h>
 
 #include "buffers.h"
 
-#define DISK	"/dev/ram0"
+#define DISK	"/dev/vda"
+#define MOUNT_POINT	"/disk"
+#define RAM_DISK	"/dev/ram0"
 #define DISK_SIZE	(4 * MIB)	/* as much as the tests use */
+
+/* A file of the file system on the disk, with all its blocks. */
+static int open_file_on_disk(void)
+{
+	static const char zeros[DISK_SIZE];
+	int fd = open(MOUNT_POINT "/file", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0) {
+		mkdir(MOUNT_POINT, 0755);
+		if (mount(DISK, MOUNT_POINT, "ext4", 0, NULL))
+			return -1;
+		fd = open(MOUNT_POINT "/file", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		if (write(fd, zeros, DISK_SIZE) != DISK_SIZE || fsync(fd))
+			return -1;
+	}
+	close(fd);
+	return open(MOUNT_POINT "/file", O_RDWR | O_DIRECT | O_CLOEXEC);
+}
+
+/* For direct I/O: that file, or where the kernel has no disk, one in memory. */
+static int open_disk(void)
+{
+	if (!access(DISK, F_OK))
+		return open_file_on_disk();
+	return open(RAM_DISK, O_RDWR | O_DIRECT | O_CLOEXEC);
+}
 
 FIXTURE(heap_io)
 {
@@ -38,9 +68,9 @@ FIXTURE_VARIANT_ADD(heap_io, reserved_region)
 FIXTURE_SETUP(heap_io)
 {
 	USE_HEAP(variant->pools, "");
-	if (access(DISK, F_OK))
-		SKIP(_exit(HARNESS_SKIPPED), "no block device " DISK ": module brd");
-	self->disk = open(DISK, O_RDWR | O_DIRECT | O_CLOEXEC);
+	if (access(DISK, F_OK) && access(RAM_DISK, F_OK))
+		SKIP(_exit(HARNESS_SKIPPED), "no disk, and none in memory: module brd");
+	self->disk = open_disk();
 	ASSERT_LE(0, self->disk);
 	self->fd = open(NODE, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, self->fd);
@@ -283,6 +313,50 @@ TEST_F(heap_io, another_process_reads_and_writes_a_buffer)
 	close(stop[1]);
 }
 
+static bool ended_it;
+
+/* Write to the disk from what is mapped there just then, if anything is. */
+static void *keep_writing(void *map)
+{
+	int disk = open_disk();
+
+	while (!__atomic_load_n(&ended_it, __ATOMIC_RELAXED))
+		if (pwrite(disk, map, HUGE, 0) < 0 && errno != EFAULT)
+			break;
+	close(disk);
+	return NULL;
+}
+
+/*
+ * Direct I/O looks up pages without a lock, and takes references of some that are
+ * on their way back to the pool, or have been others' since.
+ */
+TEST_F(heap_io, pages_go_back_while_others_look_them_up)
+{
+	unsigned char *map = new_map(self->fd, HUGE);
+	unsigned int i, len;
+	pthread_t writer;
+	int buffer;
+
+	ended_it = false;
+	ASSERT_EQ(0, pthread_create(&writer, NULL, keep_writing, map));
+	for (i = 0; i < 3000; i++) {
+		len = i % 3 ? HUGE : HUGE - PAGE * (i % 64);
+		buffer = heap_alloc(self->fd, len);
+		ASSERT_LE(0, buffer);
+		ASSERT_EQ(map, mmap(map, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+				    buffer, 0));
+		close(buffer);
+		ASSERT_EQ(0, map[len - PAGE]);
+		map[len - PAGE] = 1;
+		if (i % 5 == 0)
+			usleep(100);
+	}
+	munmap(map, HUGE);
+	__atomic_store_n(&ended_it, true, __ATOMIC_RELAXED);
+	EXPECT_EQ(0, pthread_join(writer, NULL));
+}
+
 /* Without struct pages there is nothing to refer to, and the kernel says so. */
 TEST(without_struct_pages_direct_io_is_refused)
 {
@@ -290,7 +364,7 @@ TEST(without_struct_pages_direct_io_is_refused)
 	unsigned char *map;
 
 	USE_HEAP("main:16388K@0x10007000", "");
-	disk = open(DISK, O_RDWR | O_DIRECT | O_CLOEXEC);
+	disk = open_disk();
 	ASSERT_LE(0, disk);
 	heap = open(NODE, O_RDWR | O_CLOEXEC);
 	buffer = heap_alloc(heap, HUGE);
