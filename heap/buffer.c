@@ -7,11 +7,11 @@
  * may still refer to struct pages: what is under way with O_DIRECT or io_uring,
  * a pipe that vmsplice() filled, a device that RDMA registered. They took a
  * reference on each page while a mapping of theirs existed. The pool holds one
- * reference of its own, so:
+ * reference of its own, on each page or on each piece of joined ones, so:
  *
  *   Once the dma-buf is gone or revoked, and no device and no kernel user has
- *   it mapped, the pages go back when the reference count of every page is or
- *   has since been seen at one.
+ *   it mapped, the pages go back when the reference count of each is or has since
+ *   been seen at one.
  *
  * "Has since been seen" will do, as without page tables that map it nobody can
  * get at a page whose last reference but the pool's is gone. What walks page
@@ -64,19 +64,6 @@ static struct workqueue_struct *looks;
 
 /* The way back */
 
-/*
- * How many pages from @page on, and @nr at most, only the pool refers to. None is
- * part of a larger one, so that each has a count of its own.
- */
-static unsigned long count_idle(struct page *page, unsigned long nr)
-{
-	unsigned long i = 0;
-
-	while (i < nr && page_ref_count(nth_page(page, i)) == 1)
-		i++;
-	return i;
-}
-
 /* Whether all pages have been seen without another's reference; goes on where it stopped. */
 static bool pages_idle(struct heap_buffer *buffer)
 {
@@ -87,10 +74,10 @@ static bool pages_idle(struct heap_buffer *buffer)
 		return true;
 	do {
 		step = min(buffer->nr_pages - buffer->nr_idle, STEP_PAGES);
-		idle = count_idle(nth_page(buffer->page, buffer->nr_idle), step);
+		idle = heap_split_idle(nth_page(buffer->page, buffer->nr_idle), step);
 		buffer->nr_idle += idle;
 		cond_resched();
-	} while (step && idle == step);
+	} while (step && idle >= step);
 	return !step;
 }
 
@@ -359,40 +346,48 @@ static void heap_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
 /* The CPU, in user space */
 
 /*
- * Whether frames may be mapped 2 MiB at a time in a way that holds up to
- * get_user_pages(): with struct pages only those of a device, whose references
- * it counts page by page, and without only if it can tell that there are none.
- * System memory in single pages would need a head page to count them on.
+ * One entry for the 2 MiB at @addr, in a way that holds up to get_user_pages():
+ * with struct pages only if they are joined or a device's, whose references it
+ * counts page by page; without only if it can tell that there are none. It can be
+ * written from the start, as nobody asks what was written.
  */
-static bool may_map_huge(const struct heap_buffer *buffer)
-{
-	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
-		return false;
-	if (!buffer->page)
-		return IS_ENABLED(CONFIG_ARCH_SUPPORTS_HUGE_PFNMAP);
-	return IS_ENABLED(CONFIG_ARCH_HAS_PTE_DEVMAP) && is_zone_device_page(buffer->page);
-}
-
-/*
- * One entry for all that a page table could map, if address, length and frames
- * allow. It can be written from the start, as nobody asks what was written.
- */
-static bool map_huge(const struct heap_buffer *buffer, struct vm_fault *vmf)
+static bool map_huge(const struct heap_buffer *buffer, struct vm_area_struct *vma,
+		     unsigned long addr, pmd_t *pmd)
 {
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
-	unsigned long addr = vmf->address & PMD_MASK;
-	unsigned long pages = (vmf->address - addr) >> PAGE_SHIFT;
-	phys_addr_t phys = buffer->phys + PFN_PHYS(vmf->pgoff) - PFN_PHYS(pages);
+	phys_addr_t phys = buffer->phys + PFN_PHYS(vma->vm_pgoff) + (addr - vma->vm_start);
+	struct vm_fault vmf = { .vma = vma, .address = addr, .pmd = pmd };
 	u64 flags = buffer->page ? PFN_DEV | PFN_MAP : PFN_DEV;
 
-	if (!may_map_huge(buffer) || !pmd_none(*vmf->pmd) || addr < vmf->vma->vm_start ||
-	    addr + PMD_SIZE > vmf->vma->vm_end || !IS_ALIGNED(phys, PMD_SIZE))
+	if (!pmd_none(*pmd) || addr < vma->vm_start || addr + PMD_SIZE > vma->vm_end ||
+	    !IS_ALIGNED(phys, PMD_SIZE))
 		return false;
-	return vmf_insert_pfn_pmd(vmf, phys_to_pfn_t(phys, flags),
-				  vmf->vma->vm_flags & VM_WRITE) == VM_FAULT_NOPAGE;
+	if (buffer->page && !is_zone_device_page(buffer->page))
+		return heap_map_joined(vma, addr, pmd, pfn_to_page(PHYS_PFN(phys)));
+	if (!IS_ENABLED(CONFIG_ARCH_HAS_PTE_DEVMAP) && buffer->page)
+		return false;
+	if (!IS_ENABLED(CONFIG_ARCH_SUPPORTS_HUGE_PFNMAP) && !buffer->page)
+		return false;
+	return vmf_insert_pfn_pmd(&vmf, phys_to_pfn_t(phys, flags), vma->vm_flags & VM_WRITE) ==
+	       VM_FAULT_NOPAGE;
 #else
 	return false;
 #endif
+}
+
+/* The same for all that one table of such entries could map, from where a fault happened on. */
+static bool map_huge_around(const struct heap_buffer *buffer, struct vm_fault *vmf)
+{
+	unsigned long addr = vmf->address & PMD_MASK;
+	pmd_t *pmd = vmf->pmd;
+
+	if (!map_huge(buffer, vmf->vma, addr, pmd))
+		return false;
+	do {
+		addr += PMD_SIZE;
+		pmd++;
+	} while (addr & ~PUD_MASK && map_huge(buffer, vmf->vma, addr, pmd));
+	return true;
 }
 
 /* Map the pages at @addr up to @end, or to the first that is mapped already. */
@@ -426,7 +421,7 @@ static vm_fault_t map_frames(const struct heap_buffer *buffer, struct vm_area_st
 	return result;
 }
 
-/* A fault maps all that one page table can, first from where it happened on. */
+/* A fault maps all that one table can, first from where it happened on. */
 static vm_fault_t map_around(const struct heap_buffer *buffer, struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
@@ -435,7 +430,7 @@ static vm_fault_t map_around(const struct heap_buffer *buffer, struct vm_fault *
 	unsigned long end = min((addr & PMD_MASK) + PMD_SIZE, vma->vm_end);
 	int error;
 
-	if (map_huge(buffer, vmf))
+	if (map_huge_around(buffer, vmf))
 		return VM_FAULT_NOPAGE;
 	if (!buffer->page)
 		return map_frames(buffer, vma, addr, end);
@@ -471,7 +466,7 @@ static vm_fault_t __maybe_unused heap_huge_fault(struct vm_fault *vmf, unsigned 
 		return VM_FAULT_FALLBACK;
 	down_read(&buffer->lock);
 	if (!buffer->revoked && vmf->pgoff < buffer->nr_pages)
-		mapped = map_huge(buffer, vmf);
+		mapped = map_huge_around(buffer, vmf);
 	up_read(&buffer->lock);
 	return mapped ? VM_FAULT_NOPAGE : VM_FAULT_FALLBACK;
 }
@@ -688,6 +683,8 @@ static void publish(struct heap_buffer *buffer, struct dma_buf *dmabuf)
 {
 	struct heap *heap = buffer->heap;
 
+	if (buffer->page)
+		heap_join_pages(buffer->page, buffer->nr_pages);
 	buffer->dmabuf = dmabuf;
 	buffer->inode = file_inode(dmabuf->file);
 	ihold(buffer->inode);

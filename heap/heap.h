@@ -6,6 +6,7 @@
  *   main.c	parameters, nodes, the ioctl, what root can see and do
  *   charge.c	who holds how much, and how much that may be
  *   buffer.c	a buffer as a dma-buf, from allocation until its pages go back
+ *   pages.c	its struct pages
  */
 #ifndef RESPOOL_HEAP_H
 #define RESPOOL_HEAP_H
@@ -13,6 +14,7 @@
 #include <linux/atomic.h>
 #include <linux/list.h>
 #include <linux/miscdevice.h>
+#include <linux/mm_types.h>
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
 #include <linux/sched.h>
@@ -160,5 +162,11 @@ void *heap_try_alloc(struct heap *heap, unsigned long nr_pages);
 bool heap_would_serve(struct heap *heap, unsigned long nr_pages);
 int heap_buffers_init(void);
 void heap_buffers_exit(void);
+
+/* pages.c */
+void heap_join_pages(struct page *page, unsigned long nr);
+bool heap_map_joined(struct vm_area_struct *vma, unsigned long addr, pmd_t *pmd,
+		     struct page *page);
+unsigned long heap_split_idle(struct page *page, unsigned long nr);
 
 #endif /* RESPOOL_HEAP_H */

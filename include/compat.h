@@ -57,4 +57,53 @@ static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 #define SET_HUGE_FAULT(function)
 #endif
 
+/*
+ * What a compound page, of four pages or more, has in its first tails. Modules are not
+ * meant to make any, and each release keeps something else there: where it is not
+ * known, or an entry for 2 MiB not a module's to write, there are none.
+ */
+#if defined(CONFIG_X86) && defined(CONFIG_TRANSPARENT_HUGEPAGE)
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#define RESPOOL_COMPOUND_PAGES
+#define respool_pmd_mkwrite(pmd)	pmd_mkwrite_novma(pmd)
+
+static inline void respool_set_compound_order(struct page *head, unsigned int order)
+{
+	struct folio *folio = (struct folio *)head;
+
+	folio->_flags_1 = (folio->_flags_1 & ~0xffUL) | order;
+	folio->_folio_nr_pages = 1U << order;
+	atomic_set(&folio->_large_mapcount, -1);
+	atomic_set(&folio->_entire_mapcount, -1);
+	atomic_set(&folio->_nr_pages_mapped, 0);
+	atomic_set(&folio->_pincount, 0);
+	INIT_LIST_HEAD(&folio->_deferred_list);
+}
+
+static inline void respool_clear_compound_order(struct page *head)
+{
+	struct folio *folio = (struct folio *)head;
+
+	folio->_flags_1 &= ~0xffUL;
+	head[2].mapping = NULL;		/* was part of _deferred_list */
+}
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define RESPOOL_COMPOUND_PAGES
+#define respool_pmd_mkwrite(pmd)	pmd_mkwrite(pmd)
+
+static inline void respool_set_compound_order(struct page *head, unsigned int order)
+{
+	set_compound_page_dtor(head, COMPOUND_PAGE_DTOR);
+	set_compound_order(head, order);
+	atomic_set(compound_mapcount_ptr(head), -1);
+	atomic_set(compound_pincount_ptr(head), 0);
+}
+
+static inline void respool_clear_compound_order(struct page *head)
+{
+	head[1].mapping = NULL;		/* was compound_nr */
+}
+#endif
+#endif
+
 #endif /* RESPOOL_COMPAT_H */

@@ -19,12 +19,12 @@ FIXTURE_VARIANT(heap)
 {
 	const char *pools;
 	bool no_struct_pages;
-	bool device_pages;
+	bool huge_entries;
 };
 
 FIXTURE_VARIANT_ADD(heap, system_memory)
 {
-	.pools = "main:64M",
+	.pools = "main:64M", .huge_entries = true,
 };
 
 FIXTURE_VARIANT_ADD(heap, prime_number_of_pages)
@@ -34,7 +34,7 @@ FIXTURE_VARIANT_ADD(heap, prime_number_of_pages)
 
 FIXTURE_VARIANT_ADD(heap, reserved_region)
 {
-	.pools = "main:64M@0x10000000", .device_pages = true,
+	.pools = "main:64M@0x10000000", .huge_entries = true,
 };
 
 FIXTURE_VARIANT_ADD(heap, reserved_region_not_aligned)
@@ -454,7 +454,7 @@ TEST_F(heap, large_mappings_are_of_huge_entries_where_that_can_be)
 	int buffer, grown;
 	unsigned char *map;
 
-	if (!variant->device_pages)
+	if (!variant->huge_entries)
 		return;
 	buffer = heap_alloc(self->fd, len);
 	ASSERT_LE(0, buffer);
@@ -596,6 +596,19 @@ TEST_F(heap, a_task_cannot_make_up_rows_of_owners)
 	close(buffer);
 }
 
+/* Whether the kernel's list of dma-bufs has this one, of our pool, by our name for it. */
+static bool listed_with_name(unsigned long number, const char *comm)
+{
+	static char text[1 << 16];
+	char row[128], *line;
+
+	if (client_read_file("/sys/kernel/debug/dma_buf/bufinfo", text, sizeof(text)) < 0)
+		return false;
+	snprintf(row, sizeof(row), "\tmain\t%08lu\t%d:%s", number, getpid(), comm);
+	line = strstr(text, row);
+	return line && line[strlen(row)] == '\n';
+}
+
 TEST_F(heap, root_sees_who_has_a_buffer)
 {
 	int buffer = heap_alloc(self->fd, 7 * PAGE);
@@ -621,6 +634,7 @@ TEST_F(heap, root_sees_who_has_a_buffer)
 	snprintf(row, sizeof(row), "name:\t%d:%s\n", getpid(), comm);
 	EXPECT_NE(NULL, strstr(info, row))
 		TH_LOG("%s", info);
+	EXPECT_TRUE(listed_with_name(buffer_number(buffer), comm));
 	close(buffer);
 	EXPECT_STREQ("", owner_row(buffer_number(buffer)));
 }
