@@ -346,7 +346,7 @@ static void heap_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
 /* The CPU, in user space */
 
 /*
- * One entry for the 2 MiB at @addr, in a way that holds up to get_user_pages():
+ * Have one entry for the 2 MiB at @addr, in a way that holds up to get_user_pages():
  * with struct pages only if they are joined or a device's, whose references it
  * counts page by page; without only if it can tell that there are none. It can be
  * written from the start, as nobody asks what was written.
@@ -358,9 +358,12 @@ static bool map_huge(const struct heap_buffer *buffer, struct vm_area_struct *vm
 	phys_addr_t phys = buffer->phys + PFN_PHYS(vma->vm_pgoff) + (addr - vma->vm_start);
 	struct vm_fault vmf = { .vma = vma, .address = addr, .pmd = pmd };
 	u64 flags = buffer->page ? PFN_DEV | PFN_MAP : PFN_DEV;
+	pmd_t entry = READ_ONCE(*pmd);
 
-	if (!pmd_none(*pmd) || addr < vma->vm_start || addr + PMD_SIZE > vma->vm_end ||
-	    !IS_ALIGNED(phys, PMD_SIZE))
+	/* Another thread may have been quicker. Nobody must map pages below such an entry. */
+	if (!pmd_none(entry))
+		return pmd_trans_huge(entry) || pmd_devmap(entry);
+	if (addr < vma->vm_start || addr + PMD_SIZE > vma->vm_end || !IS_ALIGNED(phys, PMD_SIZE))
 		return false;
 	if (buffer->page && !is_zone_device_page(buffer->page))
 		return heap_map_joined(vma, addr, pmd, pfn_to_page(PHYS_PFN(phys)));
@@ -462,7 +465,8 @@ static vm_fault_t __maybe_unused heap_huge_fault(struct vm_fault *vmf, unsigned 
 	struct heap_buffer *buffer = vmf->vma->vm_private_data;
 	bool mapped = false;
 
-	if (order != PMD_SHIFT - PAGE_SHIFT)
+	/* Nor has it a use for a write to an entry that is for reading: that one has to go. */
+	if (order != PMD_SHIFT - PAGE_SHIFT || !pmd_none(*vmf->pmd))
 		return VM_FAULT_FALLBACK;
 	down_read(&buffer->lock);
 	if (!buffer->revoked && vmf->pgoff < buffer->nr_pages)

@@ -313,6 +313,44 @@ TEST_F(heap_io, another_process_reads_and_writes_a_buffer)
 	close(stop[1]);
 }
 
+#define NR_TOUCHERS	4
+
+static pthread_barrier_t touchers;
+static volatile unsigned char *touched;
+
+static void *touch_together(void *rounds)
+{
+	uintptr_t i;
+
+	for (i = 0; i < (uintptr_t)rounds; i++) {
+		pthread_barrier_wait(&touchers);
+		touched[i % 512 * PAGE] = 0;
+		pthread_barrier_wait(&touchers);
+	}
+	return NULL;
+}
+
+TEST_F(heap_io, threads_may_be_the_first_to_touch_a_buffer_together)
+{
+	pthread_t thread[NR_TOUCHERS];
+	uintptr_t i, rounds = 500;
+
+	ASSERT_EQ(0, pthread_barrier_init(&touchers, NULL, NR_TOUCHERS + 1));
+	for (i = 0; i < NR_TOUCHERS; i++)
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, touch_together, (void *)rounds));
+	for (i = 0; i < rounds; i++) {
+		touched = new_map(self->fd, HUGE);
+		pthread_barrier_wait(&touchers);
+		pthread_barrier_wait(&touchers);
+		EXPECT_EQ(PAGE, first_nonzero((void *)touched, PAGE));
+		munmap((void *)touched, HUGE);
+	}
+	for (i = 0; i < NR_TOUCHERS; i++)
+		EXPECT_EQ(0, pthread_join(thread[i], NULL));
+	pthread_barrier_destroy(&touchers);
+	EXPECT_EQ(0, held(self->watch));
+}
+
 static bool ended_it;
 
 /* Write to the disk from what is mapped there just then, if anything is. */
