@@ -230,9 +230,9 @@ static inline int receive_fd(int sock)
 }
 
 /* An importer attached to a buffer, or an errno. */
-static inline int import(int fd, bool dynamic)
+static inline int import(int fd, enum importer_kind kind)
 {
-	struct importer_attach arg = { .fd = fd, .dynamic = dynamic };
+	struct importer_attach arg = { .fd = fd, .kind = kind };
 	int importer = open(IMPORTER_DEVICE, O_RDWR | O_CLOEXEC);
 	int error = importer < 0 ? -errno : client_ioctl(importer, IMPORTER_ATTACH, &arg);
 

@@ -392,33 +392,33 @@ static int map_buffer(void)
 	return 0;
 }
 
-static int import_with(bool dynamic, unsigned long cmd)
+static int import_with(enum importer_kind kind, unsigned long cmd)
 {
 	struct importer_map map;
 
-	made = import(buffer, dynamic);
+	made = import(buffer, kind);
 	return made < 0 ? made : client_ioctl(made, cmd, &map);
 }
 
 static int import_buffer(void)
 {
-	return import_with(false, IMPORTER_MAP);
+	return import_with(IMPORTER_PLAIN, IMPORTER_MAP);
 }
 
 static int import_to_be_told(void)
 {
-	return import_with(true, IMPORTER_MAP);
+	return import_with(IMPORTER_DYNAMIC, IMPORTER_MAP);
 }
 
 static int import_for_cpu(void)
 {
-	return import_with(false, IMPORTER_VMAP);
+	return import_with(IMPORTER_PLAIN, IMPORTER_VMAP);
 }
 
 /* Importers are told, too. */
 static int revoke_buffer(void)
 {
-	made = import(buffer, true);
+	made = import(buffer, IMPORTER_DYNAMIC);
 	return made < 0 ? made : heap_revoke(number);
 }
 

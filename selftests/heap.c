@@ -483,8 +483,8 @@ TEST_F(heap, an_importer_sees_the_buffer_as_one_piece)
 	cpu = map_shared(buffer, MIB);
 	cpu[0] = 1;
 	if (variant->no_struct_pages) {
-		EXPECT_EQ(-EOPNOTSUPP, import(buffer, false));
-		EXPECT_EQ(-EOPNOTSUPP, import(buffer, true));
+		EXPECT_EQ(-EOPNOTSUPP, import(buffer, IMPORTER_PLAIN));
+		EXPECT_EQ(-EOPNOTSUPP, import(buffer, IMPORTER_DYNAMIC));
 		goto out;
 	}
 	for (i = 0; i < 2; i++) {
@@ -562,7 +562,7 @@ TEST_F(heap, the_kernel_reads_and_writes_what_the_user_sees)
 	cpu = map_shared(buffer, 4 * PAGE);
 	fill(cpu, 4 * PAGE, 5);
 	if (!variant->no_struct_pages) {
-		importer = import(buffer, false);
+		importer = import(buffer, IMPORTER_PLAIN);
 		ASSERT_LE(0, importer);
 		ASSERT_EQ(0, client_ioctl(importer, IMPORTER_VMAP, NULL));
 		ASSERT_EQ(0, client_ioctl(importer, IMPORTER_ACCESS, &access));
@@ -575,6 +575,46 @@ TEST_F(heap, the_kernel_reads_and_writes_what_the_user_sees)
 		close(importer);
 	}
 	munmap(cpu, 4 * PAGE);
+	close(buffer);
+}
+
+/* With a device that would not see what the CPU writes, nor the CPU what it does. */
+TEST_F(heap, device_and_cpu_see_what_the_other_wrote_after_a_sync)
+{
+	struct importer_access access = { .offset = PAGE, .value = 11 };
+	int buffer = heap_alloc(self->fd, 3 * PAGE), device, kernel;
+	struct importer_map map;
+	volatile uint64_t *cpu;
+
+	ASSERT_LE(0, buffer);
+	cpu = (uint64_t *)map_shared(buffer, 3 * PAGE);
+	device = import(buffer, IMPORTER_CACHED);
+	if (device == -ENXIO || variant->no_struct_pages)
+		goto out;		/* there are no such devices, or no devices */
+	ASSERT_LE(0, device);
+	ASSERT_EQ(0, client_ioctl(device, IMPORTER_MAP, &map));
+	ASSERT_EQ(0, client_ioctl(device, IMPORTER_DMA_ACCESS, &access));
+	EXPECT_EQ(0, cpu[PAGE / 8]);
+	EXPECT_EQ(0, buffer_sync(buffer, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW));
+	EXPECT_EQ(11, cpu[PAGE / 8]);
+	cpu[PAGE / 8] = 12;
+	EXPECT_EQ(0, buffer_sync(buffer, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW));
+	access.value = 13;
+	ASSERT_EQ(0, client_ioctl(device, IMPORTER_DMA_ACCESS, &access));
+	EXPECT_EQ(12, access.value);
+	/* And when it is another driver that has the CPU look. */
+	kernel = import(buffer, IMPORTER_PLAIN);
+	ASSERT_LE(0, kernel);
+	ASSERT_EQ(0, client_ioctl(kernel, IMPORTER_VMAP, NULL));
+	access.value = 14;
+	ASSERT_EQ(0, client_ioctl(kernel, IMPORTER_ACCESS, &access));
+	EXPECT_EQ(13, access.value);
+	ASSERT_EQ(0, client_ioctl(device, IMPORTER_DMA_ACCESS, &access));
+	EXPECT_EQ(14, access.value);
+	close(kernel);
+	close(device);
+out:
+	munmap((void *)cpu, 3 * PAGE);
 	close(buffer);
 }
 

@@ -399,7 +399,7 @@ TEST_F(heap_limits, a_revoked_buffer_is_out_of_reach)
 	EXPECT_EQ(MAP_FAILED, (void *)map_shared(buffer, PAGE));
 	EXPECT_EQ(ENODEV, errno);
 	EXPECT_EQ(-ENODEV, buffer_sync(buffer, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW));
-	EXPECT_EQ(variant->no_struct_pages ? -EOPNOTSUPP : -ENODEV, import(buffer, false));
+	EXPECT_EQ(variant->no_struct_pages ? -EOPNOTSUPP : -ENODEV, import(buffer, IMPORTER_PLAIN));
 	EXPECT_EQ(-ENOENT, heap_revoke(buffer_number(buffer)));
 	munmap(map, HUGE + PAGE);
 	munmap(touched, PAGE);

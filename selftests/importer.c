@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A device that imports dma-bufs, for the selftests. It moves no data: it
- * attaches, maps and reports what it was given, in whatever order it is told.
+ * Devices that import dma-bufs, for the selftests. They attach, map and report what
+ * they were given, in whatever order they are told.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/dma-buf.h>
+#include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
 #include <linux/err.h>
@@ -31,7 +32,54 @@ struct import {
 	atomic_t told;
 };
 
-static struct platform_device *device;
+static struct platform_device *device, *cached_device;
+
+/*
+ * A device that does not snoop: of the one buffer it has mapped it has a copy, and only
+ * mapping and syncing make that and what the CPU sees the same.
+ */
+static void *cache;
+
+static int map_cached(struct device *dev, struct scatterlist *sg, int nents,
+		      enum dma_data_direction direction, unsigned long attrs)
+{
+	if (cache || nents != 1)
+		return -EIO;
+	cache = kvmalloc(sg->length, GFP_KERNEL);
+	if (!cache)
+		return -ENOMEM;
+	memcpy(cache, sg_virt(sg), sg->length);
+	sg_dma_address(sg) = sg_phys(sg);
+	sg_dma_len(sg) = sg->length;
+	return nents;
+}
+
+static void sync_for_cpu(struct device *dev, struct scatterlist *sg, int nents,
+			 enum dma_data_direction direction)
+{
+	memcpy(sg_virt(sg), cache, sg->length);
+}
+
+static void sync_for_device(struct device *dev, struct scatterlist *sg, int nents,
+			    enum dma_data_direction direction)
+{
+	memcpy(cache, sg_virt(sg), sg->length);
+}
+
+static void unmap_cached(struct device *dev, struct scatterlist *sg, int nents,
+			 enum dma_data_direction direction, unsigned long attrs)
+{
+	sync_for_cpu(dev, sg, nents, direction);
+	kvfree(cache);
+	cache = NULL;
+}
+
+static const struct dma_map_ops cached_ops = {
+	.map_sg			= map_cached,
+	.unmap_sg		= unmap_cached,
+	.sync_sg_for_cpu	= sync_for_cpu,
+	.sync_sg_for_device	= sync_for_device,
+};
 
 static void move_notify(struct dma_buf_attachment *attachment)
 {
@@ -51,13 +99,16 @@ static long attach(struct import *import, const struct importer_attach *arg)
 
 	if (import->attachment)
 		return -EBUSY;
+	if (arg->kind == IMPORTER_CACHED && !get_dma_ops(&cached_device->dev))
+		return -ENXIO;
 	dmabuf = dma_buf_get(arg->fd);
 	if (IS_ERR(dmabuf))
 		return PTR_ERR(dmabuf);
-	if (arg->dynamic)
+	if (arg->kind == IMPORTER_DYNAMIC)
 		attachment = dma_buf_dynamic_attach(dmabuf, &device->dev, &attach_ops, import);
 	else
-		attachment = dma_buf_attach(dmabuf, &device->dev);
+		attachment = dma_buf_attach(dmabuf, arg->kind == IMPORTER_CACHED ?
+						    &cached_device->dev : &device->dev);
 	if (IS_ERR(attachment)) {
 		dma_buf_put(dmabuf);
 		return PTR_ERR(attachment);
@@ -137,6 +188,16 @@ static long access_cpu(struct import *import, struct importer_access *arg)
 	return dma_buf_end_cpu_access(import->dmabuf, DMA_BIDIRECTIONAL);
 }
 
+static long access_device(struct import *import, struct importer_access *arg)
+{
+	if (!import->table || import->attachment->dev != &cached_device->dev)
+		return -ENOENT;
+	if (arg->offset % sizeof(u64) || arg->offset >= import->dmabuf->size)
+		return -EINVAL;
+	swap(*(u64 *)(cache + arg->offset), arg->value);
+	return 0;
+}
+
 /* As a driver whose device does not answer. */
 static long stick(struct import *import)
 {
@@ -181,6 +242,7 @@ static long do_ioctl(struct import *import, unsigned int cmd, void *arg)
 	case IMPORTER_TOLD:	return atomic_read(&import->told);
 	case IMPORTER_STICK:	return stick(import);
 	case IMPORTER_STUCK:	return is_stuck(import);
+	case IMPORTER_DMA_ACCESS: return access_device(import, arg);
 	}
 	return -ENOTTY;
 }
@@ -241,25 +303,48 @@ static struct miscdevice import_misc = {
 	.fops	= &import_fops,
 };
 
+static struct platform_device *new_device(const char *name, const struct dma_map_ops *ops)
+{
+	struct platform_device *new;
+	int error;
+
+	new = platform_device_register_simple(name, PLATFORM_DEVID_NONE, NULL, 0);
+	if (IS_ERR(new))
+		return new;
+	if (ops)
+		set_dma_ops(&new->dev, ops);
+	dma_set_max_seg_size(&new->dev, UINT_MAX);	/* a buffer is one piece, however long */
+	error = dma_coerce_mask_and_coherent(&new->dev, DMA_BIT_MASK(64));
+	if (!error)
+		return new;
+	platform_device_unregister(new);
+	return ERR_PTR(error);
+}
+
 static int __init import_init(void)
 {
 	int error;
 
-	device = platform_device_register_simple("respool_importer", PLATFORM_DEVID_NONE, NULL, 0);
+	device = new_device("respool_importer", NULL);
 	if (IS_ERR(device))
 		return PTR_ERR(device);
-	dma_set_max_seg_size(&device->dev, UINT_MAX);	/* a buffer is one piece, however long */
-	error = dma_coerce_mask_and_coherent(&device->dev, DMA_BIT_MASK(64));
-	if (!error)
-		error = misc_register(&import_misc);
+	cached_device = new_device("respool_importer_cached", &cached_ops);
+	error = PTR_ERR_OR_ZERO(cached_device);
 	if (error)
-		platform_device_unregister(device);
+		goto err_device;
+	error = misc_register(&import_misc);
+	if (!error)
+		return 0;
+	platform_device_unregister(cached_device);
+err_device:
+	platform_device_unregister(device);
 	return error;
 }
 
 static void __exit import_exit(void)
 {
 	misc_deregister(&import_misc);
+	platform_device_unregister(cached_device);
 	platform_device_unregister(device);
 }
 

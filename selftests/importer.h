@@ -15,14 +15,21 @@
 #define IMPORTER_DEVICE		"/dev/respool_importer"
 #define IMPORTER_MAGIC		0xb8
 
+/* What is attached */
+enum importer_kind {
+	IMPORTER_PLAIN,
+	IMPORTER_DYNAMIC,	/* is told when the buffer moves */
+	IMPORTER_CACHED,	/* has a copy of what is mapped, where the kernel allows that */
+};
+
 /**
  * struct importer_attach - Attach to a dma-buf.
  * @fd: its descriptor
- * @dynamic: 1 to be told when it moves
+ * @kind: an &enum importer_kind
  */
 struct importer_attach {
 	__s32 fd;
-	__u32 dynamic;
+	__u32 kind;
 };
 
 /**
@@ -40,7 +47,7 @@ struct importer_map {
 };
 
 /**
- * struct importer_access - Read and write a word as the kernel's CPU does.
+ * struct importer_access - Read and write a word as the kernel's CPU or the device does.
  * @offset: where, a multiple of 8 inside the buffer
  * @value: in: what is written; out: what was there before
  */
@@ -59,5 +66,6 @@ struct importer_access {
 #define IMPORTER_TOLD		_IO(IMPORTER_MAGIC, 7)	/* returns how often it was told */
 #define IMPORTER_STICK		_IO(IMPORTER_MAGIC, 8)	/* hold the reservation lock until killed */
 #define IMPORTER_STUCK		_IO(IMPORTER_MAGIC, 9)	/* returns 1 if somebody holds it, else 0 */
+#define IMPORTER_DMA_ACCESS	_IOWR(IMPORTER_MAGIC, 10, struct importer_access)
 
 #endif /* RESPOOL_IMPORTER_H */
