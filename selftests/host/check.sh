@@ -212,7 +212,7 @@ mutants_of_test()
 	done <"mutants/$1"
 }
 
-plan=$((9 + $(cat mutants/validate mutants/model | grep -c -v '^#')))
+plan=$((10 + $(cat mutants/validate mutants/model | grep -c -v '^#')))
 for core in $cores; do
 	plan=$((plan + 2 + $(grep -c -v '^#' "mutants/$core")))
 done
@@ -236,6 +236,7 @@ for core in $cores; do
 done
 oracle hot "blocks and objects keep their content, and all goes back"
 oracle cpus "no page is given out twice or lost in the magazines between them"
+run threads_tsan 600 "magazines: two threads race for nothing but what is marked" 1
 for policy in $policies; do
 	mutants "$policy"
 done

@@ -8,6 +8,8 @@
  * An operation is an allocation or a free, of order 0. Each figure is the best
  * of some runs, for whatever else the machine does can only make it worse. What
  * two threads get done that share nothing tells how much it has to give.
+ *
+ *   threads_bench [RUNS]	under the thread sanitizer a few are enough
  */
 #include <sched.h>
 #include <stdio.h>
@@ -19,8 +21,8 @@
 #define POOL_PAGES	(1UL << 18)	/* 1 GiB */
 #define BULK_BLOCKS	8192		/* held by each thread at once */
 #define RUN_ROUNDS	8		/* of BULK_BLOCKS pairs: a run takes a few milliseconds */
-#define RUNS		100
 
+static unsigned int runs = 100;
 __thread unsigned int this_cpu;
 __thread unsigned long lock_holds;
 
@@ -99,6 +101,13 @@ static void bulk_random(struct pool *pool, unsigned long *page, const u32 *order
 		page[i] = alloc_block(pool);
 	for (i = 0; i < BULK_BLOCKS; i++)
 		free_block(pool, page[order[i]]);
+}
+
+/* Each looks into the other's magazines, too, now and then. */
+static void bulk_drained(struct pool *pool, unsigned long *page, const u32 *order)
+{
+	bulk(pool, page, order);
+	respool_magazines_drain(&pool->magazines);
 }
 
 struct pattern {
@@ -247,7 +256,7 @@ static void compare(const struct pattern *pattern)
 	struct result best[MAX_CPUS] = {}, result;
 	unsigned int i, threads;
 
-	for (i = 0; i < RUNS; i++) {
+	for (i = 0; i < runs; i++) {
 		for (threads = 1; threads <= MAX_CPUS; threads++) {
 			result = run(pattern, threads);
 			if (result.speed > best[threads - 1].speed)
@@ -258,17 +267,20 @@ static void compare(const struct pattern *pattern)
 	       best[1].speed / 1e6, best[1].speed / best[0].speed, best[0].holds, best[1].holds);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static const struct pattern patterns[] = {
 		{ .name = "repeat", .round = repeat, .magazines = true },
 		{ .name = "bulk", .round = bulk, .magazines = true },
 		{ .name = "bulk, random free", .round = bulk_random, .magazines = true },
+		{ .name = "bulk, drained", .round = bulk_drained, .magazines = true },
 		{ .name = "bulk, a pool each", .round = bulk, .magazines = true, .apart = true },
 		{ .name = "bulk, no magazines", .round = bulk },
 	};
 	unsigned int i;
 
+	if (argc > 1)
+		runs = atoi(argv[1]);
 	for (i = 0; i < MAX_CPUS; i++) {
 		workers[i].cpu = i;
 		shuffle(workers[i].order);

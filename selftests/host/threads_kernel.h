@@ -28,8 +28,29 @@ extern __thread unsigned long lock_holds;	/* by this thread so far */
 
 /* What the kernel marks, the compiler knows by other names or not at all. */
 #define smp_store_release(p, v)		__atomic_store_n(p, v, __ATOMIC_RELEASE)
+
+#if __has_feature(thread_sanitizer)
+/* What is marked is no race; accesses that are volatile and no more would be one. */
+#undef READ_ONCE
+#undef WRITE_ONCE
+#define READ_ONCE(x)			__atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define WRITE_ONCE(x, v)		__atomic_store_n(&(x), v, __ATOMIC_RELAXED)
+
+void AnnotateIgnoreReadsBegin(const char *file, int line);
+void AnnotateIgnoreReadsEnd(const char *file, int line);
+
+/* Not watched while it is read. */
+#define data_race(expr)							\
+({									\
+	__auto_type __value = (AnnotateIgnoreReadsBegin(__FILE__, __LINE__), (expr)); \
+									\
+	AnnotateIgnoreReadsEnd(__FILE__, __LINE__);			\
+	__value;							\
+})
+#else
 /* Nobody watches. */
 #define data_race(expr)			(expr)
+#endif
 
 #define preempt_disable()		do { } while (0)
 #define preempt_enable()		do { } while (0)
