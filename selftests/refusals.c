@@ -379,7 +379,7 @@ TEST_F(refusals, each_is_refused_and_counted_when_cpus_make_it_together)
 	static const unsigned int by_slab[] = {
 		INTERIOR, FOREIGN, WRONG_SLAB, ZERO_SIZE, TOO_LARGE, BAD_ALIGN, OVERFLOW,
 	};
-	const unsigned int times = 1000, all = PROCESSES * times;
+	const unsigned int times = 200, all = PROCESSES * times;
 	unsigned int i;
 	int status;
 
