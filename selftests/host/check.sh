@@ -91,12 +91,14 @@ traces()
 		$(find ../traces ${TRACES_DIR:-} -name '*.rep.gz')
 }
 
+# It begins with the inputs in corpus/ and adds to those of its own. To keep more:
+# CORE_fuzz -merge=1 -max_len=256 NEW corpus/CORE DIR/corpus/CORE
 fuzz()
 {
 	log=$dir/$1_fuzz.log
 	mkdir -p "$dir/corpus/$1"
 	"$dir/$1_fuzz" -max_total_time="$fuzz_seconds" -max_len=4096 -timeout=60 -verbosity=0 \
-		-artifact_prefix="$dir/$1_fuzz." "$dir/corpus/$1" >"$log" 2>&1
+		-artifact_prefix="$dir/$1_fuzz." "$dir/corpus/$1" "corpus/$1" >"$log" 2>&1
 	result $? "$1: $fuzz_seconds s of fuzzing find no difference"
 }
 
