@@ -94,6 +94,23 @@ static int open_pool_with_slab(int fd)
 	return error;
 }
 
+/* What its first object needs comes from the pool. */
+static int open_pool_with_cache(int fd)
+{
+	int error = open_pool(fd);
+
+	if (error)
+		return error;
+	error = client_cache(opened, "objects", 100, 8, 0);
+	if (!error)
+		error = run(opened, OP(ALLOC_OBJECT), NULL);
+	if (!error)
+		error = run(opened, OP(FREE), NULL);
+	if (error)
+		close(opened);
+	return error;
+}
+
 static void close_pool(int fd, int error)
 {
 	if (!error)
@@ -237,6 +254,15 @@ static int read_stats(int fd)
 	       client_ioctl(fd, RESPOOL_TEST_IOC_SLAB_STATS, &slab);
 }
 
+static int drain_and_validate(int fd)
+{
+	struct respool_test_drain drain = {};
+	char why[120];
+
+	return client_ioctl(fd, RESPOOL_TEST_IOC_DRAIN, &drain) ?:
+	       client_validate(fd, RESPOOL_TEST_POOL, why) ?: client_validate(fd, 0, why);
+}
+
 static int read_debugfs(int fd)
 {
 	static const char *const files[] = {
@@ -276,6 +302,7 @@ FIXTURE_VARIANT(failures)
 
 WAY(opening_a_pool, .call = open_pool, .undo = close_pool);
 WAY(making_a_slab, .call = open_pool_with_slab, .undo = close_pool);
+WAY(making_a_cache, .call = open_pool_with_cache, .undo = close_pool);
 WAY(asking_for_info, .call = ask_info);
 WAY(allocating_pages, .call = alloc_pages);
 WAY(allocating_exactly, .call = alloc_exact);
@@ -292,6 +319,7 @@ WAY(allocating_in_bulk, .call = alloc_bulk);
 WAY(churning, .call = churn);
 WAY(reserving_a_page, .before = find_page, .call = reserve_page, .undo = release_page);
 WAY(reading_statistics, .call = read_stats);
+WAY(draining_and_validating, .call = drain_and_validate);
 WAY(reading_debugfs, .call = read_debugfs);
 
 FIXTURE_SETUP(failures)
