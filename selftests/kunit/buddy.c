@@ -441,7 +441,7 @@ static void largest_fit_is_a_block_or_with_scan_a_row(struct kunit *test)
 
 /* Magazines */
 
-static void batch_is_of_one_block_or_word(struct kunit *test)
+static void batch_is_of_one_block_or_word_the_lowest_last(struct kunit *test)
 {
 	struct respool_buddy *b = test->priv;
 	struct respool_block block;
@@ -451,7 +451,7 @@ static void batch_is_of_one_block_or_word(struct kunit *test)
 	n = respool_buddy_alloc_batch(b, 1, ARRAY_SIZE(pages), pages);
 	KUNIT_ASSERT_EQ(test, n, ARRAY_SIZE(pages));
 	for (i = 0; i < n; i++) {
-		KUNIT_EXPECT_EQ(test, pages[i], 2 * i);
+		KUNIT_EXPECT_EQ(test, pages[n - 1 - i], 2 * i);
 		respool_buddy_find(b, pages[i], &block);
 		KUNIT_EXPECT_EQ(test, block.kind, RESPOOL_PAGE_CACHED);
 	}
@@ -714,7 +714,7 @@ static struct kunit_case buddy_test_cases[] = {
 	KUNIT_CASE(scan_top_down_takes_the_highest_row),
 	KUNIT_CASE(scan_keeps_alignment_and_range),
 	KUNIT_CASE(largest_fit_is_a_block_or_with_scan_a_row),
-	KUNIT_CASE(batch_is_of_one_block_or_word),
+	KUNIT_CASE(batch_is_of_one_block_or_word_the_lowest_last),
 	KUNIT_CASE(batch_stops_at_the_watermark),
 	KUNIT_CASE(cached_block_is_free_to_clients),
 	KUNIT_CASE(reserved_pages_are_given_to_nobody),
