@@ -317,22 +317,25 @@ static int add_heap(struct respool *pool)
 	return 0;
 }
 
-static int add_pool(const char *name)
+/* A pool without memory is refused if it was @named, and passed over otherwise. */
+static int add_pool(const char *name, bool named)
 {
 	struct respool *pool = respool_get(name);
-	int error = -EINVAL;
+	int error = named ? -EINVAL : 0;
 
 	if (IS_ERR(pool)) {
 		pr_err("pools=: '%s' refused: %s\n", name,
 		       PTR_ERR(pool) == -ENOENT ? "no such pool" : "no account to be had");
 		return PTR_ERR(pool);
 	}
-	if (respool_has_memory(pool))
+	if (respool_has_memory(pool)) {
 		error = add_heap(pool);
-	else
+		if (!error)
+			return 0;
+	} else if (named) {
 		pr_err("pools=: '%s' refused: a pool without memory\n", name);
-	if (error)
-		respool_put(pool);
+	}
+	respool_put(pool);
 	return error;
 }
 
@@ -344,21 +347,9 @@ static int add_named(void)
 	if (!copy)
 		return -ENOMEM;
 	while (!error && (name = strsep(&rest, ",")))
-		error = add_pool(name);
+		error = add_pool(name, true);
 	kfree(copy);
 	return error;
-}
-
-static bool has_memory(const char *name)
-{
-	struct respool *pool = respool_get(name);
-	bool memory;
-
-	if (IS_ERR(pool))
-		return true;		/* add_pool() will say so */
-	memory = respool_has_memory(pool);
-	respool_put(pool);
-	return memory;
 }
 
 static int add_all(void)
@@ -368,8 +359,7 @@ static int add_all(void)
 	int error = 0;
 
 	for (i = 0; !error && (name = respool_nth_name(i)); i++)
-		if (has_memory(name))
-			error = add_pool(name);
+		error = add_pool(name, false);
 	return error;
 }
 
