@@ -536,70 +536,73 @@ TEST_F(buffers, survive_one_failure_after_another)
 	TH_LOG("%u points of failure, %u of which the call reported", nth - 2, failed);
 }
 
-FIXTURE(loading_heaps)
-{
-	unsigned int first;
-};
-
-/* Again refused at once, for what the kernel does before it asks us. */
-FIXTURE_SETUP(loading_heaps)
-{
-	USE_FAILURES();
-	USE_POOLS("a:4M,b:4M/nocache,c:1G@none");
-	client_unload("respool_heap");
-	fail_nth(MANY);
-	ASSERT_EQ(-EINVAL, client_load("respool_heap", "user_quota=nonsense"));
-	self->first = MANY - stop_failing();
-	self->first -= self->first < 40 ? self->first - 1 : 40;
-}
-
-FIXTURE_TEARDOWN(loading_heaps)
-{
-	client_unload("respool_heap");
-}
-
-TEST_F(loading_heaps, survives_one_failure_after_another)
-{
-	unsigned int nth, left = 0, failed = 0;
-	int error = 0;
-
-	for (nth = self->first; !left; nth++) {
-		fail_nth(nth);
-		error = client_load("respool_heap", nth & 1 ? "" : "pools=a,b");
-		left = stop_failing();
-		failed += !!error;
-		EXPECT_TRUE(!error || error == -ENOMEM || error == -EFAULT)
-			TH_LOG("failure %u: %s", nth, strerror(-error));
-		EXPECT_EQ(error ? -ENOENT : 0, client_unload("respool_heap"));
-		EXPECT_EQ(-1, access("/dev/dma_heap/a", F_OK));
-		EXPECT_EQ(-1, access("/sys/kernel/debug/respool_heap", F_OK));
-	}
-	EXPECT_EQ(0, error);
-	EXPECT_LT(0, failed);
-	TH_LOG("%u points of failure, %u of which loading reported", nth - 1 - self->first, failed);
-}
-
 FIXTURE(loading)
 {
 	unsigned int first;	/* of the failures that are ours, or a few before */
 };
 
+FIXTURE_VARIANT(loading)
+{
+	const char *module;
+	const char *params;
+	const char *refused;	/* parameters that it refuses at once, if there are any */
+	const char *made[2];	/* what is gone without it */
+};
+
+FIXTURE_VARIANT_ADD(loading, pools)
+{
+	.module = "respool",
+	.params = "pools=a:4M,b:8M/nocache,c:1G@none",
+	.refused = "pools=a:nonsense,b:nonsense,c:no",
+	.made = { CLIENT_DEBUGFS, "/sys/module/respool" },
+};
+
+FIXTURE_VARIANT_ADD(loading, driver)
+{
+	.module = "respool_test",
+	.params = "",
+	.made = { RESPOOL_TEST_DEVICE, "/sys/module/respool_test" },
+};
+
+FIXTURE_VARIANT_ADD(loading, heaps)
+{
+	.module = "respool_heap",
+	.params = "",
+	.refused = "user_quota=nonsense",
+	.made = { "/dev/dma_heap/a", "/sys/kernel/debug/respool_heap" },
+};
+
+FIXTURE_VARIANT_ADD(loading, named_heaps)
+{
+	.module = "respool_heap",
+	.params = "pools=a,b",
+	.refused = "user_quota=nonsense",
+	.made = { "/dev/dma_heap/a", "/sys/kernel/debug/respool_heap" },
+};
+
 /* How much the kernel allocates before it asks us: we refuse at once. */
 FIXTURE_SETUP(loading)
 {
+	static const char * const last_first[] = { "respool_heap", "respool_test", "respool" };
+	unsigned int i = 0;
+
 	USE_FAILURES();
-	client_unload("respool_heap");
-	client_unload("respool_test");
-	client_unload("respool");
+	USE_POOLS("a:4M,b:4M/nocache,c:1G@none");
+	do
+		client_unload(last_first[i]);
+	while (strcmp(last_first[i++], variant->module));
+	self->first = 1;
+	if (!variant->refused)
+		return;
 	fail_nth(MANY);
-	ASSERT_EQ(-EINVAL, client_load("respool", "pools=a:nonsense,b:nonsense,c:no"));
+	ASSERT_EQ(-EINVAL, client_load(variant->module, variant->refused));
 	self->first = MANY - stop_failing();
 	self->first -= self->first < 40 ? self->first - 1 : 40;
 }
 
 FIXTURE_TEARDOWN(loading)
 {
-	client_unload("respool");
+	client_unload(variant->module);
 }
 
 TEST_F(loading, survives_one_failure_after_another)
@@ -609,13 +612,14 @@ TEST_F(loading, survives_one_failure_after_another)
 
 	for (nth = self->first; !left; nth++) {
 		fail_nth(nth);
-		error = client_load("respool", "pools=a:4M,b:8M/nocache,c:1G@none");
+		error = client_load(variant->module, variant->params);
 		left = stop_failing();
 		failed += !!error;
-		EXPECT_TRUE(!error || error == -ENOMEM)
+		EXPECT_TRUE(!error || error == -ENOMEM || error == -EFAULT)
 			TH_LOG("failure %u: %s", nth, strerror(-error));
-		EXPECT_EQ(error ? -ENOENT : 0, client_unload("respool"));
-		EXPECT_EQ(-1, access(CLIENT_DEBUGFS, F_OK));
+		EXPECT_EQ(error ? -ENOENT : 0, client_unload(variant->module));
+		EXPECT_EQ(-1, access(variant->made[0], F_OK));
+		EXPECT_EQ(-1, access(variant->made[1], F_OK));
 	}
 	EXPECT_EQ(0, error);
 	EXPECT_LT(0, failed);

@@ -4,6 +4,10 @@
  * named in the log, what is damaged is taken out of service, and everything
  * else goes on. The cases are those of the kernel's own slub_kunit and more.
  */
+#define _GNU_SOURCE
+#include <sched.h>
+#include <sys/wait.h>
+
 #include "selftest.h"
 
 #define PAGE		4096ULL
@@ -110,6 +114,89 @@ static unsigned int count_lines(const char *slab, const char *words)
 	EXPECT_EQ(n, count_lines("slab " slab ": ", words))			\
 		TH_LOG("%s", words);						\
 } while (0)
+
+/*
+ * Several CPUs find damage in one slab at one time, which none but its own block
+ * suffers from.
+ */
+
+#define PROCESSES	4
+#define TIMES		25
+#define RUN_OF_ITS_OWN	(20 * PAGE - 200)
+
+/* Handles of each process: one a damaged block, which is not to be used again, and two. */
+#define OWN(process, i)		((process) * (TIMES + 2) + (i))
+
+FIXTURE(together)
+{
+	int fd;
+	int log;
+	int watch;
+	struct respool_test_pool_stats before;
+};
+
+FIXTURE_VARIANT(together)
+{
+	unsigned int flags;
+};
+
+FIXTURE_VARIANT_ADD(together, magazines) { .flags = 0 };
+FIXTURE_VARIANT_ADD(together, no_magazines) { .flags = NO_MAGAZINES };
+
+FIXTURE_SETUP(together)
+{
+	SETUP("together", variant->flags);
+}
+
+FIXTURE_TEARDOWN(together)
+{
+	TEARDOWN();
+}
+
+/* Whether each damaged block was refused and the others were served. */
+static bool only_damaged_blocks_are_refused(int fd, int process)
+{
+	unsigned int large = OWN(process, TIMES), small = large + 1, victim;
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(process % sysconf(_SC_NPROCESSORS_ONLN), &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus))
+		return false;
+	for (victim = OWN(process, 0); victim < large; victim++)
+		if (make(fd, victim, RUN_OF_ITS_OWN) || make(fd, large, RUN_OF_ITS_OWN) ||
+		    make(fd, small, 200) || poke(fd, victim, -8, 0) ||
+		    run(fd, OP(FREE, .handle = victim), NULL) != -EUCLEAN ||
+		    run(fd, OP(LEAK, .handle = victim), NULL) ||
+		    drop(fd, large) || drop(fd, small))
+			return false;
+	return true;
+}
+
+TEST_F(together, each_damage_is_found_and_reaches_nobody_else)
+{
+	struct respool_test_slab_stats stats;
+	unsigned int i;
+	int status;
+
+	for (i = 0; i < PROCESSES; i++)
+		if (!fork())
+			_exit(!only_damaged_blocks_are_refused(self->fd, i));
+	for (i = 0; i < PROCESSES; i++) {
+		ASSERT_LT(0, wait(&status));
+		EXPECT_EQ(0, status);
+	}
+	stats = slab_stats(self->fd, 0);
+	EXPECT_EQ(PROCESSES * TIMES, stats.failures);
+	/* A call that finds damage before the one that met it takes it away may count it, too. */
+	EXPECT_LE(PROCESSES * TIMES, stats.refusals[CORRUPT]);
+	EXPECT_GE(2 * PROCESSES * TIMES, stats.refusals[CORRUPT]);
+	EXPECT_EQ(stats.held_pages * PAGE, stats.live_bytes + stats.cached_bytes +
+		  stats.free_bytes + stats.overhead_bytes);
+	EXPECT_VALID(self->fd, 0);
+	EXPECT_VALID(self->fd, RESPOOL_TEST_POOL);
+	EXPECT_LINES(1, "together", "refused corrupt");
+}
 
 /*
  * The allocator's own data, without debugging. Handles 0..4 are blocks side by
