@@ -2,6 +2,7 @@
 #include <linux/irqflags.h>
 #include <linux/preempt.h>
 #include <linux/processor.h>
+#include <linux/sched.h>
 #include <linux/smp.h>
 
 #include "buddy/cpulock.h"
