@@ -545,7 +545,8 @@ FIXTURE_VARIANT(loading)
 {
 	const char *module;
 	const char *params;
-	const char *refused;	/* parameters that it refuses at once, if there are any */
+	const char *refused;	/* parameters that it refuses at once */
+	unsigned int last;	/* or, if there are none: so many failures at the end are ours */
 	const char *made[2];	/* what is gone without it */
 };
 
@@ -561,6 +562,7 @@ FIXTURE_VARIANT_ADD(loading, driver)
 {
 	.module = "respool_test",
 	.params = "",
+	.last = 120,
 	.made = { RESPOOL_TEST_DEVICE, "/sys/module/respool_test" },
 };
 
@@ -580,24 +582,36 @@ FIXTURE_VARIANT_ADD(loading, named_heaps)
 	.made = { "/dev/dma_heap/a", "/sys/kernel/debug/respool_heap" },
 };
 
-/* How much the kernel allocates before it asks us: we refuse at once. */
+/* How many allocations the kernel makes to load a module with @params, which gives @error. */
+static unsigned int points_of_loading(const char *module, const char *params, int error)
+{
+	unsigned int points;
+
+	fail_nth(MANY);
+	if (client_load(module, params) != error)
+		abort();
+	points = MANY - stop_failing();
+	client_unload(module);
+	return points;
+}
+
+/* What the kernel allocates before it asks us is what it does where we refuse at once. */
 FIXTURE_SETUP(loading)
 {
 	static const char * const last_first[] = { "respool_heap", "respool_test", "respool" };
-	unsigned int i = 0;
+	unsigned int i = 0, before;
 
 	USE_FAILURES();
 	USE_POOLS("a:4M,b:4M/nocache,c:1G@none");
 	do
 		client_unload(last_first[i]);
 	while (strcmp(last_first[i++], variant->module));
-	self->first = 1;
-	if (!variant->refused)
-		return;
-	fail_nth(MANY);
-	ASSERT_EQ(-EINVAL, client_load(variant->module, variant->refused));
-	self->first = MANY - stop_failing();
-	self->first -= self->first < 40 ? self->first - 1 : 40;
+	if (variant->refused)
+		before = points_of_loading(variant->module, variant->refused, -EINVAL) - 40;
+	else
+		before = points_of_loading(variant->module, variant->params, 0) - variant->last;
+	ASSERT_GT(MANY, before);
+	self->first = before + 1;
 }
 
 FIXTURE_TEARDOWN(loading)
