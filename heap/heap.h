@@ -6,6 +6,7 @@
  *   main.c	parameters, nodes, the ioctl, what root can see and do
  *   charge.c	who holds how much, and how much that may be
  *   buffer.c	a buffer as a dma-buf, from allocation until its pages go back
+ *   map.c	its mappings in user space
  *   pages.c	its struct pages
  */
 #ifndef RESPOOL_HEAP_H
@@ -162,6 +163,9 @@ void *heap_try_alloc(struct heap *heap, unsigned long nr_pages);
 bool heap_would_serve(struct heap *heap, unsigned long nr_pages);
 int heap_buffers_init(void);
 void heap_buffers_exit(void);
+
+/* map.c */
+int heap_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma);
 
 /* pages.c */
 void heap_join_pages(struct page *page, unsigned long nr);
