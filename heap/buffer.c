@@ -29,7 +29,6 @@
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/pagemap.h>
 #include <linux/scatterlist.h>
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
@@ -50,6 +49,9 @@
 
 /* The pages that are looked at before others get to run. */
 #define STEP_PAGES	((unsigned long)SZ_2M >> PAGE_SHIFT)
+
+/* Process and command, as the dma-buf's name. */
+#define OWNER_LEN	(sizeof("2147483647:") + TASK_COMM_LEN)
 
 /* One device's mapping of a buffer. */
 struct heap_mapping {
@@ -149,7 +151,8 @@ static void heap_release(struct dma_buf *dmabuf)
 	buffer->closed = true;		/* from here on nobody else begins to revoke it */
 	mutex_unlock(&buffer->heap->lock);
 	wait_var_event(&buffer->nr_revoking, !atomic_read_acquire(&buffer->nr_revoking));
-	cancel_delayed_work_sync(&buffer->work);
+	if (READ_ONCE(buffer->revoked))
+		cancel_delayed_work_sync(&buffer->work);
 	if (give_back(buffer)) {
 		destroy(buffer);
 		return;
@@ -509,10 +512,11 @@ static struct dma_buf *export(struct heap_buffer *buffer, unsigned int fd_flags)
 {
 	DEFINE_DMA_BUF_EXPORT_INFO(info);
 	struct dma_buf *dmabuf;
-	char *name = kasprintf(GFP_KERNEL, "%d:%s", buffer->pid, buffer->comm);
+	char *name = kmalloc(OWNER_LEN, GFP_KERNEL);
 
 	if (!name)
 		return ERR_PTR(-ENOMEM);
+	snprintf(name, OWNER_LEN, "%d:%s", buffer->pid, buffer->comm);
 	info.exp_name = respool_name(buffer->heap->pool);
 	info.ops = &heap_dma_buf_ops;
 	info.size = buffer->nr_pages << PAGE_SHIFT;

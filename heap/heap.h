@@ -171,6 +171,7 @@ int heap_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma);
 void heap_join_pages(struct page *page, unsigned long nr);
 bool heap_map_joined(struct vm_area_struct *vma, unsigned long addr, pmd_t *pmd,
 		     struct page *page);
+void heap_count_mapped(struct mm_struct *mm, struct page *page, unsigned long nr);
 unsigned long heap_split_idle(struct page *page, unsigned long nr);
 
 #endif /* RESPOOL_HEAP_H */

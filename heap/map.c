@@ -9,6 +9,8 @@
 #include <linux/pfn_t.h>
 #include <linux/pgtable.h>
 
+#include <asm/pgalloc.h>
+
 #include "compat.h"
 #include "heap/heap.h"
 
@@ -60,55 +62,130 @@ static bool map_huge_around(const struct heap_buffer *buffer, struct vm_fault *v
 	return true;
 }
 
-/* Map the pages at @addr up to @end, or to the first that is mapped already. */
-static int map_pages(const struct heap_buffer *buffer, struct vm_area_struct *vma,
-		     unsigned long addr, unsigned long end)
+/* What of a buffer one page table maps. */
+struct span {
+	struct vm_area_struct *vma;
+	unsigned long start;
+	unsigned long nr_pages;
+	unsigned long pfn;
+	pgprot_t prot;
+	bool counted;		/* what has an entry counts as mapped */
+};
+
+/* As the kernel maps pages of devices, where it has a bit for that. */
+static bool is_devmap(const struct heap_buffer *buffer)
 {
-	unsigned long pfn = PHYS_PFN(buffer->phys) + linear_page_index(vma, addr);
-	unsigned long i, nr, left;
-	struct page *pages[32];
+	return IS_ENABLED(CONFIG_ARCH_HAS_PTE_DEVMAP) && buffer->page &&
+	       is_zone_device_page(buffer->page);
+}
+
+/*
+ * Such pages are neither counted nor referred to by who has them mapped, but by who
+ * asks get_user_pages(). Without struct pages it must not look for any.
+ */
+static pgprot_t prot_of(const struct heap_buffer *buffer, const struct vm_area_struct *vma)
+{
+	pte_t entry = pte_mkyoung(pfn_pte(PHYS_PFN(buffer->phys), vma->vm_page_prot));
+
+	if (!buffer->page)
+		entry = pte_mkspecial(entry);
+#ifdef CONFIG_ARCH_HAS_PTE_DEVMAP
+	if (is_devmap(buffer))
+		entry = pte_mkdevmap(entry);
+#endif
+	return pte_pgprot(entry);
+}
+
+/* How many entries from @pte on are not there, of @nr. */
+static unsigned long count_missing(pte_t *pte, unsigned long nr)
+{
+	unsigned long i = 0;
+
+	while (i < nr && pte_none(ptep_get(pte + i)))
+		i++;
+	return i;
+}
+
+/* Make the entries that are not there yet; @pte is the first, of a table that is locked. */
+static int fill_table(pte_t *pte, unsigned long addr, void *data)
+{
+	const struct span *span = data;
+	struct mm_struct *mm = span->vma->vm_mm;
+	unsigned long i, nr, pfn;
+
+	for (i = 0; i < span->nr_pages; i += nr + 1) {
+		nr = count_missing(pte + i, span->nr_pages - i);
+		if (!nr)
+			continue;
+		pfn = span->pfn + i;
+		if (span->counted)
+			heap_count_mapped(mm, pfn_to_page(pfn), nr);
+		set_ptes(mm, addr + (i << PAGE_SHIFT), pte + i, pfn_pte(pfn, span->prot), nr);
+	}
+	return 0;
+}
+
+/* Where it is not known what counting takes, the kernel does it page by page. */
+static int insert_pages(const struct span *span)
+{
+	unsigned long addr = span->start, pfn = span->pfn, end = pfn + span->nr_pages;
 	int error = 0;
 
-	for (; addr < end && !error; addr += nr << PAGE_SHIFT, pfn += nr) {
-		nr = min((end - addr) >> PAGE_SHIFT, ARRAY_SIZE(pages));
-		for (i = 0; i < nr; i++)
-			pages[i] = pfn_to_page(pfn + i);
-		left = nr;
-		error = vm_insert_pages(vma, addr, pages, &left);
+	for (; pfn < end && !error; addr += PAGE_SIZE, pfn++) {
+		error = vm_insert_page(span->vma, addr, pfn_to_page(pfn));
+		if (error == -EBUSY)
+			error = 0;
 	}
-	return error == -EBUSY ? 0 : error;
+	return error;
 }
 
-/* The same where there are no struct pages. */
-static vm_fault_t map_frames(const struct heap_buffer *buffer, struct vm_area_struct *vma,
-			     unsigned long addr, unsigned long end)
+/* A table that the kernel has made for the fault; who inserts would make another. */
+static void use_table(struct vm_fault *vmf)
 {
-	unsigned long pfn = PHYS_PFN(buffer->phys) + linear_page_index(vma, addr);
-	vm_fault_t result = VM_FAULT_NOPAGE;
+	struct mm_struct *mm = vmf->vma->vm_mm;
+	spinlock_t *lock;	/* that of the tables above */
 
-	for (; addr < end && result == VM_FAULT_NOPAGE; addr += PAGE_SIZE)
-		result = vmf_insert_pfn(vma, addr, pfn++);
-	return result;
+	if (!vmf->prealloc_pte)
+		return;
+	lock = pmd_lock(mm, vmf->pmd);
+	if (pmd_none(*vmf->pmd)) {
+		mm_inc_nr_ptes(mm);
+		smp_wmb();	/* who sees the table sees it empty */
+		pmd_populate(mm, vmf->pmd, vmf->prealloc_pte);
+		vmf->prealloc_pte = NULL;
+	}
+	spin_unlock(lock);
 }
 
-/* A fault maps all that one table can, first from where it happened on. */
-static vm_fault_t map_around(const struct heap_buffer *buffer, struct vm_fault *vmf)
+static int map_table(const struct heap_buffer *buffer, struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
-	unsigned long addr = vmf->address & PAGE_MASK;
-	unsigned long start = max(addr & PMD_MASK, vma->vm_start);
-	unsigned long end = min((addr & PMD_MASK) + PMD_SIZE, vma->vm_end);
+	unsigned long table = vmf->address & PMD_MASK;
+	struct span span = {
+		.vma = vma,
+		.start = max(table, vma->vm_start),
+		.prot = prot_of(buffer, vma),
+		.counted = buffer->page && !is_devmap(buffer),
+	};
+
+	span.nr_pages = (min(table + PMD_SIZE, vma->vm_end) - span.start) >> PAGE_SHIFT;
+	span.pfn = PHYS_PFN(buffer->phys) + linear_page_index(vma, span.start);
+	use_table(vmf);
+	if (span.counted && !RESPOOL_COMPOUND_PAGES)
+		return insert_pages(&span);
+	/* Called for one entry, it makes all. */
+	return apply_to_page_range(vma->vm_mm, span.start, PAGE_SIZE, fill_table, &span);
+}
+
+/* A fault maps all that one table can. */
+static vm_fault_t map_around(const struct heap_buffer *buffer, struct vm_fault *vmf)
+{
 	int error;
 
 	if (map_huge_around(buffer, vmf))
 		return VM_FAULT_NOPAGE;
-	if (!buffer->page)
-		return map_frames(buffer, vma, addr, end);
-	error = map_pages(buffer, vma, addr, end);
-	if (error)
-		return vmf_error(error);
-	map_pages(buffer, vma, start, addr);
-	return VM_FAULT_NOPAGE;
+	error = map_table(buffer, vmf);
+	return error ? vmf_error(error) : VM_FAULT_NOPAGE;
 }
 
 static vm_fault_t heap_fault(struct vm_fault *vmf)

@@ -17,11 +17,12 @@
 #include <linux/page-flags.h>
 #include <linux/page_ref.h>
 #include <linux/pgtable.h>
+#include <linux/vmstat.h>
 
 #include "compat.h"
 #include "heap/heap.h"
 
-#ifdef RESPOOL_COMPOUND_PAGES
+#if RESPOOL_COMPOUND_PAGES
 #define HUGE_ORDER	(PMD_SHIFT - PAGE_SHIFT)
 #define LEAST_ORDER	2	/* the fields of a smaller one are in pages it does not have */
 
@@ -36,6 +37,7 @@ static void split_tails(struct page *head, struct page *end)
 {
 	struct page *tail;
 
+#pragma GCC unroll 4
 	for (tail = head + 1; tail < end; tail++) {
 		clear_compound_head(tail);
 		smp_wmb();	/* who sees the count sees whose it is */
@@ -49,8 +51,12 @@ static void join_piece(struct page *head, unsigned int order)
 
 	if (!page_ref_freeze(head, 1))
 		return;
-	for (tail = head + 1; tail < end && page_ref_freeze(tail, 1); tail++)
+#pragma GCC unroll 4
+	for (tail = head + 1; tail < end; tail++) {
+		if (!page_ref_freeze(tail, 1))
+			break;
 		set_compound_head(tail, head);
+	}
 	if (tail == end) {
 		__SetPageHead(head);
 		respool_set_compound_order(head, order);
@@ -111,6 +117,33 @@ bool heap_map_joined(struct vm_area_struct *vma, unsigned long addr, pmd_t *pmd,
 	spin_unlock(lock);
 	return true;
 }
+
+/* The pages from @page on that are one piece with it, as many of @nr as there are. */
+static unsigned long in_piece(struct page *page, unsigned long nr)
+{
+	struct page *head = compound_head(page);
+
+	return min(nr, compound_nr(head) - (page - head));
+}
+
+/*
+ * Count entries for @nr pages from @page on, made just now in a table that is locked:
+ * what the kernel takes back page by page when they go.
+ */
+void heap_count_mapped(struct mm_struct *mm, struct page *page, unsigned long nr)
+{
+	unsigned long i, piece, first;
+
+	respool_add_file_pages(mm, nr);
+	for (; nr; page += piece, nr -= piece) {
+		piece = in_piece(page, nr);
+		page_ref_add(compound_head(page), piece);
+		for (first = 0, i = 0; i < piece; i++)
+			first += atomic_inc_and_test(&page[i]._mapcount);
+		respool_add_compound_mapcount(compound_head(page), piece, first);
+		__lruvec_stat_mod_folio(page_folio(page), NR_FILE_MAPPED, first);
+	}
+}
 #else
 static unsigned long split_piece(struct page *head)
 {
@@ -126,12 +159,31 @@ bool heap_map_joined(struct vm_area_struct *vma, unsigned long addr, pmd_t *pmd,
 {
 	return false;
 }
+
+void heap_count_mapped(struct mm_struct *mm, struct page *page, unsigned long nr)
+{
+}
 #endif
 
+/* Whether each has one reference, the pool's; there is none without. */
+static bool all_idle(struct page *page, unsigned long nr)
+{
+	unsigned long i;
+	int refs = 0;
+
+#pragma GCC unroll 8
+	for (i = 0; i < nr; i++)
+		refs |= page_ref_count(nth_page(page, i));
+	return refs == 1;
+}
+
+/* How many from @page on have. */
 static unsigned long count_idle(struct page *page, unsigned long nr)
 {
 	unsigned long i = 0;
 
+	if (all_idle(page, nr))
+		return nr;
 	while (i < nr && page_ref_count(nth_page(page, i)) == 1)
 		i++;
 	return i;
