@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 
 #include "importer.h"
@@ -51,14 +52,35 @@ static inline unsigned char *map_shared(int fd, size_t len)
 	return mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 }
 
-/* The same where 2 MiB at a time could be mapped. */
+/* The same this far behind a multiple of 2 MiB. */
+static inline unsigned char *map_behind(int fd, size_t len, size_t offset)
+{
+	char *room = mmap(NULL, len + 2 * HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uintptr_t at = ((uintptr_t)room + HUGE - 1) / HUGE * HUGE + offset;
+
+	munmap(room, len + 2 * HUGE);
+	return mmap((void *)at, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+}
+
+/* Where 2 MiB at a time could be mapped, and where only pages can. */
 static inline unsigned char *map_huge(int fd, size_t len)
 {
-	char *room = mmap(NULL, len + HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	uintptr_t at = ((uintptr_t)room + HUGE - 1) / HUGE * HUGE;
+	return map_behind(fd, len, 0);
+}
 
-	munmap(room, len + HUGE);
-	return mmap((void *)at, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+static inline unsigned char *map_small(int fd, size_t len)
+{
+	return map_behind(fd, len, PAGE);
+}
+
+static inline bool kernel_is_at_least(unsigned int major, unsigned int minor)
+{
+	unsigned int have_major, have_minor;
+	struct utsname name;
+
+	if (uname(&name) || sscanf(name.release, "%u.%u", &have_major, &have_minor) != 2)
+		abort();
+	return have_major > major || (have_major == major && have_minor >= minor);
 }
 
 /* The number by which a buffer is known. */

@@ -7,7 +7,6 @@
 #include <pthread.h>
 #include <sys/mount.h>
 #include <sys/uio.h>
-#include <sys/utsname.h>
 
 #include "buffers.h"
 
@@ -53,20 +52,34 @@ FIXTURE(heap_io)
 FIXTURE_VARIANT(heap_io)
 {
 	const char *pools;
+	unsigned char *(*map)(int fd, size_t len);
 };
 
 FIXTURE_VARIANT_ADD(heap_io, system_memory)
 {
-	.pools = "main:64M",
+	.pools = "main:64M", .map = map_huge,
+};
+
+FIXTURE_VARIANT_ADD(heap_io, system_memory_page_by_page)
+{
+	.pools = "main:64M", .map = map_small,
 };
 
 FIXTURE_VARIANT_ADD(heap_io, reserved_region)
 {
-	.pools = "main:64M@0x10000000",
+	.pools = "main:64M@0x10000000", .map = map_huge,
 };
+
+FIXTURE_VARIANT_ADD(heap_io, reserved_region_page_by_page)
+{
+	.pools = "main:64M@0x10000000", .map = map_small,
+};
+
+static unsigned char *(*map_buffer)(int fd, size_t len);	/* the variant's */
 
 FIXTURE_SETUP(heap_io)
 {
+	map_buffer = variant->map;
 	USE_HEAP(variant->pools, "");
 	if (access(DISK, F_OK) && access(RAM_DISK, F_OK))
 		SKIP(_exit(HARNESS_SKIPPED), "no disk, and none in memory: module brd");
@@ -94,7 +107,7 @@ static uint64_t held(int watch)
 	return pool_stats(watch).allocated_pages;
 }
 
-/* A new buffer, mapped where 2 MiB at a time could be; its descriptor is closed. */
+/* A new buffer, mapped as the variant says; its descriptor is closed. */
 static unsigned char *new_map(int heap, size_t len)
 {
 	int buffer = heap_alloc(heap, len);
@@ -102,7 +115,7 @@ static unsigned char *new_map(int heap, size_t len)
 
 	if (buffer < 0)
 		abort();
-	map = map_huge(buffer, len);
+	map = map_buffer(buffer, len);
 	close(buffer);
 	return map;
 }
@@ -188,17 +201,6 @@ TEST_F(heap_io, io_uring_moves_data_of_a_buffer)
 	io_uring_queue_exit(&ring);
 }
 
-/* Before Linux 6.5, of all mapped files io_uring fixed those in memory only. */
-static bool kernel_fixes_files(void)
-{
-	unsigned int major = 0, minor = 0;
-	struct utsname name;
-
-	if (uname(&name) || sscanf(name.release, "%u.%u", &major, &minor) != 2)
-		abort();
-	return major > 6 || (major == 6 && minor >= 5);
-}
-
 /* Registered with the ring, they outlive mapping and descriptor; then they are back. */
 TEST_F(heap_io, fixed_buffers_of_io_uring_keep_their_pages)
 {
@@ -207,7 +209,8 @@ TEST_F(heap_io, fixed_buffers_of_io_uring_keep_their_pages)
 	struct io_uring ring;
 
 	ASSERT_EQ(0, io_uring_queue_init(8, &ring, 0));
-	if (!kernel_fixes_files()) {
+	/* Before, of all mapped files io_uring fixed those in memory only. */
+	if (!kernel_is_at_least(6, 5)) {
 		EXPECT_EQ(-EOPNOTSUPP, io_uring_register_buffers(&ring, iov, 2));
 		munmap(from, HUGE);
 		munmap(to, HUGE);
