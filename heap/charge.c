@@ -14,9 +14,6 @@
 
 #include "heap/heap.h"
 
-/* Bytes of one heap that a user, and an open file, may hold; 0 for any number. */
-unsigned long heap_user_quota, heap_file_quota;
-
 /* The memory lock limit, which is shared with io_uring and others that pin memory */
 
 #if defined(CONFIG_NET) || defined(CONFIG_IO_URING)
@@ -139,8 +136,8 @@ int heap_charge(struct heap_file *file, unsigned long nr_pages, bool *locked)
 
 	*locked = !file->privileged;
 	mutex_lock(&heap->lock);
-	if (!exceeds(file->user->pages, nr_pages, READ_ONCE(heap_user_quota)) &&
-	    !exceeds(file->pages, nr_pages, READ_ONCE(heap_file_quota)) &&
+	if (!exceeds(file->user->pages, nr_pages, READ_ONCE(heap->user_quota)) &&
+	    !exceeds(file->pages, nr_pages, READ_ONCE(heap->file_quota)) &&
 	    (!*locked || lock_pages(file->user->user, nr_pages))) {
 		file->user->pages += nr_pages;
 		file->pages += nr_pages;

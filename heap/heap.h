@@ -45,6 +45,10 @@ struct user_struct;
  * @name: I: the device's name
  * @nodename: I: the node's path below /dev
  * @debugfs: I: its directory
+ * @user_quota: bytes that a user may hold, 0 for any number; root may change it at
+ *	any time, as the next two
+ * @file_quota: bytes that may be held through an open node, 0 for any number
+ * @wait_ms: how long an allocation waits for pages
  * @lock: for what is marked H
  * @buffers: H: those whose pages are not back
  * @users: H: those who have the node open or hold buffers
@@ -56,6 +60,9 @@ struct heap {
 	char name[sizeof("respool_heap-") + RESPOOL_NAME_LEN];
 	char nodename[sizeof("dma_heap/") + RESPOOL_NAME_LEN];
 	struct dentry *debugfs;
+	unsigned long user_quota;
+	unsigned long file_quota;
+	unsigned long wait_ms;
 	struct mutex lock;	/* what is marked H */
 	struct list_head buffers;
 	struct list_head users;
@@ -148,8 +155,6 @@ struct heap_buffer {
 };
 
 /* charge.c */
-extern unsigned long heap_user_quota, heap_file_quota;
-
 struct heap_file *heap_file_open(struct heap *heap, const struct file *file);
 void heap_file_put(struct heap_file *file);
 int heap_charge(struct heap_file *file, unsigned long nr_pages, bool *locked);

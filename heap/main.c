@@ -36,20 +36,26 @@ static char *pools = "";
 module_param(pools, charp, 0444);
 MODULE_PARM_DESC(pools, "Pools that get a node, by name: NAME[,NAME...] (default every pool with memory)");
 
+/* What each heap begins with; root may change it for one in sysfs. */
 static unsigned int wait_ms;
-module_param(wait_ms, uint, 0644);
+module_param(wait_ms, uint, 0444);
 MODULE_PARM_DESC(wait_ms, "How long an allocation waits for pages to come back, in milliseconds, unless the node is opened with O_NONBLOCK (default 0)");
 
 /* A number of bytes, with suffix K, M, G or T. */
-static int set_bytes(const char *text, const struct kernel_param *param)
+static int parse_bytes(const char *text, unsigned long *value)
 {
 	char *end;
 	unsigned long long bytes = memparse(text, &end);
 
 	if (end == text || (*end && strcmp(end, "\n")) || bytes > ULONG_MAX)
 		return -EINVAL;
-	WRITE_ONCE(*(unsigned long *)param->arg, bytes);
+	WRITE_ONCE(*value, bytes);
 	return 0;
+}
+
+static int set_bytes(const char *text, const struct kernel_param *param)
+{
+	return parse_bytes(text, param->arg);
 }
 
 static const struct kernel_param_ops bytes_ops = {
@@ -57,9 +63,10 @@ static const struct kernel_param_ops bytes_ops = {
 	.get	= param_get_ulong,
 };
 
-module_param_cb(user_quota, &bytes_ops, &heap_user_quota, 0644);
+static unsigned long user_quota, file_quota;
+module_param_cb(user_quota, &bytes_ops, &user_quota, 0444);
 MODULE_PARM_DESC(user_quota, "Bytes of each pool that one user may hold, suffix K, M, G or T (default 0: any number)");
-module_param_cb(file_quota, &bytes_ops, &heap_file_quota, 0644);
+module_param_cb(file_quota, &bytes_ops, &file_quota, 0444);
 MODULE_PARM_DESC(file_quota, "Bytes of each pool that may be held through one open node (default 0: any number)");
 
 static LIST_HEAD(heaps);	/* changes at load and unload only */
@@ -107,7 +114,7 @@ static struct dma_buf *allocate(struct file *file, const struct dma_heap_allocat
 	    data->heap_flags & ~DMA_HEAP_VALID_HEAP_FLAGS)
 		return ERR_PTR(-EINVAL);
 	if (!(file->f_flags & O_NONBLOCK))
-		timeout = msecs_to_jiffies(READ_ONCE(wait_ms));
+		timeout = msecs_to_jiffies(READ_ONCE(f->heap->wait_ms));
 	dmabuf = heap_buffer_create(f, bytes >> PAGE_SHIFT, data->fd_flags, timeout);
 	WRITE_ONCE(f->wanted, dmabuf == ERR_PTR(-ENOMEM) ? bytes >> PAGE_SHIFT : 0);
 	return dmabuf;
@@ -187,7 +194,7 @@ static const struct file_operations heap_fops = {
 	.llseek		= noop_llseek,
 };
 
-/* What root can do: /sys/class/misc/respool_heap-POOL/revoke */
+/* What root can do: files in /sys/class/misc/respool_heap-POOL */
 
 static ssize_t revoke_store(struct device *dev, struct device_attribute *attr, const char *text,
 			    size_t len)
@@ -201,8 +208,59 @@ static ssize_t revoke_store(struct device *dev, struct device_attribute *attr, c
 }
 static DEVICE_ATTR_WO(revoke);
 
+static int parse_ms(const char *text, unsigned long *value)
+{
+	unsigned int ms;
+	int error = kstrtouint(text, 0, &ms);
+
+	if (!error)
+		WRITE_ONCE(*value, ms);
+	return error;
+}
+
+/* A number of a heap that root may change. */
+struct limit {
+	struct device_attribute attr;
+	size_t offset;
+	int (*parse)(const char *text, unsigned long *value);
+};
+
+static unsigned long *value_of(const struct limit *limit, struct device *dev)
+{
+	return (void *)heap_of(dev_get_drvdata(dev)) + limit->offset;
+}
+
+static ssize_t limit_show(struct device *dev, struct device_attribute *attr, char *text)
+{
+	struct limit *limit = container_of(attr, struct limit, attr);
+
+	return sysfs_emit(text, "%lu\n", READ_ONCE(*value_of(limit, dev)));
+}
+
+static ssize_t limit_store(struct device *dev, struct device_attribute *attr, const char *text,
+			   size_t len)
+{
+	struct limit *limit = container_of(attr, struct limit, attr);
+	int error = limit->parse(text, value_of(limit, dev));
+
+	return error ? error : len;
+}
+
+#define LIMIT(name, parse)						\
+	static struct limit limit_##name = {				\
+		__ATTR(name, 0644, limit_show, limit_store),		\
+		offsetof(struct heap, name), parse			\
+	}
+
+LIMIT(user_quota, parse_bytes);
+LIMIT(file_quota, parse_bytes);
+LIMIT(wait_ms, parse_ms);
+
 static struct attribute *heap_attrs[] = {
 	&dev_attr_revoke.attr,
+	&limit_user_quota.attr.attr,
+	&limit_file_quota.attr.attr,
+	&limit_wait_ms.attr.attr,
 	NULL
 };
 ATTRIBUTE_GROUPS(heap);
@@ -304,6 +362,9 @@ static int add_heap(struct respool *pool)
 	if (!heap)
 		return -ENOMEM;
 	heap->pool = pool;
+	heap->user_quota = user_quota;
+	heap->file_quota = file_quota;
+	heap->wait_ms = wait_ms;
 	mutex_init(&heap->lock);
 	INIT_LIST_HEAD(&heap->buffers);
 	INIT_LIST_HEAD(&heap->users);

@@ -22,7 +22,6 @@
 #define NODE		"/dev/dma_heap/main"
 #define HEAP_DEBUGFS	"/sys/kernel/debug/respool_heap/main/"
 #define HEAP_SYSFS	"/sys/class/misc/respool_heap-main/"
-#define HEAP_PARAMS	"/sys/module/respool_heap/parameters/"
 
 /* Have these pools loaded and nodes for them, with these parameters. */
 #define USE_HEAP(pools, params) do {						\

@@ -345,11 +345,11 @@ static void use_importer(struct fuzzer *f)
 
 /* What root does to all */
 
-static void set_param(struct fuzzer *f, const char *name, uint64_t value)
+static void set_limit(struct fuzzer *f, const char *name, uint64_t value)
 {
 	char path[128], text[32];
 
-	snprintf(path, sizeof(path), HEAP_PARAMS "%s", name);
+	snprintf(path, sizeof(path), HEAP_SYSFS "%s", name);
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
 	count(f, -write_file(path, text));
 }
@@ -360,13 +360,13 @@ static void rule(struct fuzzer *f)
 
 	switch (below(f, 8)) {
 	case 0:
-		set_param(f, "user_quota", below(f, 4) ? 0 : number(f, 8 * MIB));
+		set_limit(f, "user_quota", below(f, 4) ? 0 : number(f, 8 * MIB));
 		break;
 	case 1:
-		set_param(f, "file_quota", below(f, 4) ? 0 : number(f, 4 * MIB));
+		set_limit(f, "file_quota", below(f, 4) ? 0 : number(f, 4 * MIB));
 		break;
 	case 2:
-		set_param(f, "wait_ms", below(f, 3));
+		set_limit(f, "wait_ms", below(f, 3));
 		break;
 	case 3:
 		client_read_file(HEAP_DEBUGFS "owners", text, sizeof(text));

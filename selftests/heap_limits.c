@@ -80,11 +80,11 @@ static double now(void)
 	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
-static int set_param(const char *name, const char *value)
+static int set_limit(const char *name, const char *value)
 {
 	char path[128];
 
-	snprintf(path, sizeof(path), HEAP_PARAMS "%s", name);
+	snprintf(path, sizeof(path), HEAP_SYSFS "%s", name);
 	return write_file(path, value);
 }
 
@@ -94,7 +94,7 @@ TEST_F(heap_limits, a_file_holds_no_more_than_its_quota)
 {
 	int first, second, other = open(NODE, O_RDWR | O_CLOEXEC);
 
-	ASSERT_EQ(0, set_param("file_quota", "1M"));
+	ASSERT_EQ(0, set_limit("file_quota", "1M"));
 	EXPECT_EQ(-EDQUOT, heap_alloc(self->fd, MIB + 1));
 	first = heap_alloc(self->fd, MIB - PAGE);
 	ASSERT_LE(0, first);
@@ -120,7 +120,7 @@ TEST_F(heap_limits, a_user_holds_no_more_than_a_quota_of_each_pool)
 {
 	int first, second, other = open(NODE, O_RDWR | O_CLOEXEC);
 
-	ASSERT_EQ(0, set_param("user_quota", "0x200000"));
+	ASSERT_EQ(0, set_limit("user_quota", "0x200000"));
 	first = heap_alloc(self->fd, MIB);
 	second = heap_alloc(other, MIB);
 	ASSERT_LE(0, first);
@@ -132,7 +132,7 @@ TEST_F(heap_limits, a_user_holds_no_more_than_a_quota_of_each_pool)
 	EXPECT_LE(0, second);
 	/* More than the pool has is another matter. */
 	EXPECT_EQ(-ENOMEM, heap_alloc(self->fd, 32 * MIB));
-	ASSERT_EQ(0, set_param("user_quota", "0"));
+	ASSERT_EQ(0, set_limit("user_quota", "0"));
 	EXPECT_EQ(-ENOMEM, heap_alloc(self->fd, 15 * MIB));
 	close(first);
 	close(second);
@@ -140,11 +140,17 @@ TEST_F(heap_limits, a_user_holds_no_more_than_a_quota_of_each_pool)
 
 TEST_F(heap_limits, a_quota_is_a_number_of_bytes)
 {
-	EXPECT_EQ(-EINVAL, set_param("user_quota", "lots"));
-	EXPECT_EQ(-EINVAL, set_param("user_quota", "1M2"));
-	EXPECT_EQ(-EINVAL, set_param("file_quota", "\n"));
-	EXPECT_EQ(0, set_param("file_quota", "3K\n"));
+	char text[32];
+
+	EXPECT_EQ(-EINVAL, set_limit("user_quota", "lots"));
+	EXPECT_EQ(-EINVAL, set_limit("user_quota", "1M2"));
+	EXPECT_EQ(-EINVAL, set_limit("file_quota", "\n"));
+	EXPECT_EQ(0, set_limit("file_quota", "3K\n"));
 	EXPECT_EQ(-EDQUOT, heap_alloc(self->fd, 1));
+	ASSERT_LT(0, client_read_file(HEAP_SYSFS "file_quota", text, sizeof(text)));
+	EXPECT_STREQ("3072\n", text);
+	EXPECT_EQ(-EINVAL, set_limit("wait_ms", "1K"));
+	EXPECT_EQ(-ERANGE, set_limit("wait_ms", "4294967296"));
 }
 
 /* As nobody, with 16 pages that may be locked; 0 or the step that went wrong. */
@@ -222,7 +228,7 @@ TEST_F(heap_limits, an_allocation_waits_as_long_as_it_is_told)
 	start = now();
 	EXPECT_EQ(-ENOMEM, heap_alloc(self->fd, PAGE));
 	EXPECT_GT(0.2, now() - start);
-	ASSERT_EQ(0, set_param("wait_ms", "300"));
+	ASSERT_EQ(0, set_limit("wait_ms", "300"));
 	start = now();
 	EXPECT_EQ(-ENOMEM, heap_alloc(self->fd, PAGE));
 	EXPECT_LE(0.3, now() - start);
@@ -248,7 +254,7 @@ TEST_F(heap_limits, it_goes_on_when_memory_comes_back)
 		n = i ? 0 : hold_all(self->watch);
 		nr = i ? take_rest(self->fd, rest, lens) : 0;
 		EXPECT_EQ(self->before.pages, held(self->watch));
-		ASSERT_EQ(0, set_param("wait_ms", "60000"));
+		ASSERT_EQ(0, set_limit("wait_ms", "60000"));
 		child = fork();
 		if (!child) {
 			close_rest(rest, nr);
@@ -259,7 +265,7 @@ TEST_F(heap_limits, it_goes_on_when_memory_comes_back)
 		let_go(self->watch, n);
 		close_rest(rest, nr);
 		EXPECT_EQ(0, ended(child));
-		ASSERT_EQ(0, set_param("wait_ms", "0"));
+		ASSERT_EQ(0, set_limit("wait_ms", "0"));
 	}
 }
 
@@ -273,7 +279,7 @@ TEST_F(heap_limits, a_signal_ends_the_wait)
 	unsigned int n = hold_all(self->watch);
 	pid_t child;
 
-	ASSERT_EQ(0, set_param("wait_ms", "60000"));
+	ASSERT_EQ(0, set_limit("wait_ms", "60000"));
 	child = fork();
 	if (!child) {
 		sigaction(SIGUSR1, &action, NULL);
@@ -604,6 +610,30 @@ TEST_F(nodes, only_the_pools_named_have_one)
 	ASSERT_EQ(0, client_load("respool_heap", "pools=two"));
 	EXPECT_FALSE(there("one"));
 	EXPECT_TRUE(there("two"));
+}
+
+/* All pools begin with the same, and each has its own from then on. */
+TEST_F(nodes, each_pool_has_its_own_quota)
+{
+	int one, two, buffer;
+
+	ASSERT_EQ(0, client_load("respool_heap", "user_quota=1M"));
+	one = open("/dev/dma_heap/one", O_RDWR | O_CLOEXEC);
+	two = open("/dev/dma_heap/two", O_RDWR | O_CLOEXEC);
+	EXPECT_EQ(-EDQUOT, heap_alloc(one, MIB + PAGE));
+	EXPECT_EQ(-EDQUOT, heap_alloc(two, MIB + PAGE));
+	ASSERT_EQ(0, write_file("/sys/class/misc/respool_heap-two/user_quota", "2M"));
+	EXPECT_EQ(-EDQUOT, heap_alloc(one, MIB + PAGE));
+	buffer = heap_alloc(two, 2 * MIB);
+	EXPECT_LE(0, buffer);
+	EXPECT_EQ(-EDQUOT, heap_alloc(two, 1));
+	/* What is held of one does not count for the other. */
+	close(buffer);
+	buffer = heap_alloc(one, MIB);
+	EXPECT_LE(0, buffer);
+	close(buffer);
+	close(one);
+	close(two);
 }
 
 TEST_F(nodes, what_is_named_wrongly_is_refused_as_a_whole)
