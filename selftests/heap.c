@@ -520,9 +520,14 @@ TEST_F(heap, a_buffer_passed_on_survives_who_made_it)
 	map = map_shared(buffer, MIB);
 	EXPECT_EQ(MIB, first_change(map, MIB, 21));
 	munmap(map, MIB);
+	/* One that nobody receives is gone with the socket. */
+	EXPECT_EQ(0, send_fd(sockets[1], buffer));
 	close(buffer);
-	close(sockets[0]);
+	EXPECT_EQ(256, held(self->watch));
 	close(sockets[1]);
+	EXPECT_EQ(256, held(self->watch));
+	close(sockets[0]);
+	EXPECT_EQ(0, held_in_the_end(self->watch, 0));
 }
 
 TEST_F(heap, a_killed_process_leaves_nothing_behind)

@@ -3,11 +3,14 @@
  * Who may have how many user buffers, and for how long: quotas, the memory lock
  * limit, waiting for memory, revocation; which pools get a node.
  */
+#define _GNU_SOURCE
+#include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/sysmacros.h>
+#include <sys/uio.h>
 #include <time.h>
 
 #include "buffers.h"
@@ -513,6 +516,48 @@ TEST_F(heap_limits, importers_are_told_and_keep_the_pages_until_they_let_go)
 	close(buffer);
 }
 
+/* What was under way goes on, with the pages it had, and nobody else gets those. */
+TEST_F(heap_limits, what_refers_to_pages_keeps_those_of_a_revoked_buffer)
+{
+	int buffer = heap_alloc(self->fd, 3 * PAGE), rest[MAX_REST], out[2];
+	uint64_t words[PAGE / 8];
+	size_t lens[MAX_REST], i;
+	unsigned char *map;
+	struct iovec iov;
+	unsigned int nr;
+
+	if (variant->no_struct_pages) {
+		close(buffer);
+		return;
+	}
+	ASSERT_LE(0, buffer);
+	ASSERT_EQ(0, pipe(out));
+	map = map_shared(buffer, 3 * PAGE);
+	fill(map, 3 * PAGE, 81);
+	iov = (struct iovec){ map + PAGE, PAGE };
+	ASSERT_EQ(PAGE, vmsplice(out[1], &iov, 1, 0));
+	ASSERT_EQ(0, heap_revoke(buffer_number(buffer)));
+	EXPECT_FALSE(readable(map + PAGE));
+	EXPECT_NE(NULL, strstr(owner_row(buffer_number(buffer)), " revoked "));
+	nr = take_rest(self->fd, rest, lens);
+	for (i = 0; i < nr; i++) {
+		unsigned char *other = map_shared(rest[i], lens[i]);
+
+		memset(other, 0xee, lens[i]);
+		munmap(other, lens[i]);
+	}
+	close_rest(rest, nr);
+	EXPECT_EQ(3, held(self->watch));
+	ASSERT_EQ(PAGE, read(out[0], words, PAGE));
+	for (i = 0; i < ARRAY_SIZE(words); i++)
+		ASSERT_EQ(word_of(81, PAGE / 8 + i), words[i]);
+	EXPECT_EQ(0, held_in_the_end(self->watch, 0));
+	munmap(map, 3 * PAGE);
+	close(buffer);
+	close(out[0]);
+	close(out[1]);
+}
+
 /* An importer that does not let go of its lock holds up who revokes, and nobody else. */
 TEST_F(heap_limits, a_stuck_importer_stops_nobody_else)
 {
@@ -710,6 +755,33 @@ TEST_F(nodes, a_name_that_is_taken_is_refused)
 	EXPECT_FALSE(there("one"));
 	unlink("/dev/dma_heap/two");
 	EXPECT_EQ(0, client_load("respool_heap", ""));
+}
+
+/* Where there are some, they and ours go on beside each other. */
+TEST(a_name_of_the_kernels_own_heap_is_refused)
+{
+	const char *node = "/dev/dma_heap/system";
+	int fd, log, buffer;
+
+	if (access(node, F_OK))
+		return;			/* this kernel has none */
+	USE_POOLS("main:4M,system:4M");
+	client_unload("respool_heap");
+	log = log_open();
+	EXPECT_EQ(-EEXIST, client_load("respool_heap", ""));
+	EXPECT_EQ(1, log_count(log, "heap system refused", "dma_heap/system"));
+	close(log);
+	EXPECT_EQ(-1, access(NODE, F_OK));
+	ASSERT_EQ(0, client_load("respool_heap", "pools=main"));
+	EXPECT_EQ(0, access(NODE, F_OK));
+	fd = open(node, O_RDWR | O_CLOEXEC);
+	buffer = heap_alloc(fd, 3 * PAGE);
+	EXPECT_LE(0, buffer);
+	close(buffer);
+	close(fd);
+	EXPECT_EQ(0, client_unload("respool_heap"));
+	/* And its node has not gone with ours. */
+	EXPECT_EQ(0, access(node, F_OK));
 }
 
 TEST_HARNESS_MAIN
