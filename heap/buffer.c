@@ -106,7 +106,10 @@ static bool give_back(struct heap_buffer *buffer)
 	mutex_lock(&heap->lock);
 	list_del(&buffer->node);
 	mutex_unlock(&heap->lock);
-	respool_free_block(heap->pool, vaddr);
+	if (buffer->accessed)
+		respool_free_block(heap->pool, vaddr);
+	else
+		respool_free_cleared(heap->pool, vaddr);	/* as they were handed out */
 	heap_uncharge(buffer->file, buffer->nr_pages, buffer->locked);
 	return true;
 }
@@ -216,8 +219,10 @@ static struct sg_table *heap_map_dma_buf(struct dma_buf_attachment *attachment,
 	down_write(&buffer->lock);
 	if (!buffer->revoked)
 		error = dma_map_sgtable(attachment->dev, &mapping->table, direction, 0);
-	if (!error)
+	if (!error) {
 		list_add(&mapping->node, &buffer->mappings);
+		buffer->accessed = true;
+	}
 	up_write(&buffer->lock);
 	if (!error)
 		return &mapping->table;
@@ -315,6 +320,7 @@ static int heap_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 	down_write(&buffer->lock);
 	if (!buffer->revoked) {
 		buffer->nr_vmaps++;
+		buffer->accessed = true;
 		vaddr = buffer->vaddr;
 	}
 	up_write(&buffer->lock);

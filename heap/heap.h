@@ -121,6 +121,7 @@ struct heap_file {
  * @vaddr: B: kernel address, %NULL once the pages are back
  * @mappings: B: devices that have it mapped
  * @nr_vmaps: B: kernel users that have it mapped
+ * @accessed: B, and faults share it to set this: its pages may not be zero any more
  * @revoked: B for writes: nobody gets at it any more
  * @closed: H: the dma-buf is gone
  * @nr_revoking: tasks that revoke it, which keep it; H to become one
@@ -146,6 +147,7 @@ struct heap_buffer {
 	void *vaddr;
 	struct list_head mappings;
 	unsigned int nr_vmaps;
+	bool accessed;
 	bool revoked;
 	bool closed;
 	atomic_t nr_revoking;

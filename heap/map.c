@@ -178,10 +178,11 @@ static int map_table(const struct heap_buffer *buffer, struct vm_fault *vmf)
 }
 
 /* A fault maps all that one table can. */
-static vm_fault_t map_around(const struct heap_buffer *buffer, struct vm_fault *vmf)
+static vm_fault_t map_around(struct heap_buffer *buffer, struct vm_fault *vmf)
 {
 	int error;
 
+	WRITE_ONCE(buffer->accessed, true);
 	if (map_huge_around(buffer, vmf))
 		return VM_FAULT_NOPAGE;
 	error = map_table(buffer, vmf);
@@ -213,8 +214,10 @@ static vm_fault_t __maybe_unused heap_huge_fault(struct vm_fault *vmf, unsigned 
 	if (order != PMD_SHIFT - PAGE_SHIFT || !pmd_none(*vmf->pmd))
 		return VM_FAULT_FALLBACK;
 	down_read(&buffer->lock);
-	if (!buffer->revoked && vmf->pgoff < buffer->nr_pages)
+	if (!buffer->revoked && vmf->pgoff < buffer->nr_pages) {
+		WRITE_ONCE(buffer->accessed, true);
 		mapped = map_huge_around(buffer, vmf);
+	}
 	up_read(&buffer->lock);
 	return mapped ? VM_FAULT_NOPAGE : VM_FAULT_FALLBACK;
 }

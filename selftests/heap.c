@@ -278,6 +278,109 @@ TEST_F(heap, nobody_sees_what_another_process_left)
 	}
 }
 
+/* The only way to see that nobody cleared them: to say that they are zero when they are not. */
+TEST_F(heap, pages_known_to_be_zero_are_not_cleared_again)
+{
+	struct respool_test_op block = OP(ALLOC_PAGES, .handle = 0, .size = 9);
+	int rest[MAX_REST], buffer;
+	size_t lens[MAX_REST];
+	unsigned char *map;
+	unsigned int nr;
+
+	ASSERT_EQ(0, run(self->watch, block, NULL));
+	ASSERT_EQ(0, run(self->watch, OP(FILL, .handle = 0, .seed = 1), NULL));
+	nr = take_rest(self->fd, rest, lens);
+	ASSERT_EQ(0, run(self->watch, OP(FREE_CLEARED, .handle = 0), NULL));
+	buffer = heap_alloc(self->fd, HUGE);
+	ASSERT_LE(0, buffer);
+	map = map_shared(buffer, HUGE);
+	EXPECT_NE(HUGE, first_nonzero(map, HUGE));
+	munmap(map, HUGE);
+	close(buffer);
+	/* Once it has been somebody's, that no longer counts. */
+	buffer = heap_alloc(self->fd, HUGE);
+	ASSERT_LE(0, buffer);
+	map = map_shared(buffer, HUGE);
+	EXPECT_EQ(HUGE, first_nonzero(map, HUGE));
+	munmap(map, HUGE);
+	close(buffer);
+	close_rest(rest, nr);
+}
+
+static uint64_t known_to_be_zero(int watch)
+{
+	return pool_stats(watch).clear_pages;
+}
+
+/* Get a buffer and do that with it: how many of its pages are known to be zero then. */
+static uint64_t left_clean(int heap, int watch, void (*use)(int fd))
+{
+	int buffer = heap_alloc(heap, 3 * MIB);
+	uint64_t others = known_to_be_zero(watch);
+
+	use(buffer);
+	close(buffer);
+	return known_to_be_zero(watch) - others;
+}
+
+static void use_not(int fd)
+{
+	munmap(map_shared(fd, 3 * MIB), 3 * MIB);
+}
+
+static void use_mapping(int fd)
+{
+	volatile unsigned char *map = map_huge(fd, 3 * MIB);
+
+	map[MIB] = 1;
+	munmap((void *)map, 3 * MIB);
+}
+
+static void use_first_page(int fd)
+{
+	volatile unsigned char *map = map_small(fd, 3 * MIB);
+
+	map[0] = 1;
+	munmap((void *)map, 3 * MIB);
+}
+
+static void use_device(int fd)
+{
+	int importer = import(fd, IMPORTER_DYNAMIC);
+
+	client_ioctl(importer, IMPORTER_MAP, &(struct importer_map){});
+	close(importer);
+}
+
+static void use_kernel(int fd)
+{
+	int importer = import(fd, IMPORTER_PLAIN);
+
+	client_ioctl(importer, IMPORTER_VMAP, NULL);
+	close(importer);
+}
+
+static void use_nothing_before_revocation(int fd)
+{
+	heap_revoke(buffer_number(fd));
+}
+
+TEST_F(heap, what_nobody_got_at_is_still_known_to_be_zero)
+{
+	int heap = self->fd, watch = self->watch;
+
+	EXPECT_EQ(3 * MIB / PAGE, left_clean(heap, watch, use_not));
+	EXPECT_EQ(0, left_clean(heap, watch, use_mapping));
+	EXPECT_EQ(3 * MIB / PAGE, left_clean(heap, watch, use_nothing_before_revocation));
+	EXPECT_EQ(0, left_clean(heap, watch, use_first_page));
+	EXPECT_EQ(3 * MIB / PAGE, left_clean(heap, watch, use_not));
+	if (variant->no_struct_pages)
+		return;			/* nobody else can get at it */
+	EXPECT_EQ(0, left_clean(heap, watch, use_device));
+	EXPECT_EQ(3 * MIB / PAGE, left_clean(heap, watch, use_not));
+	EXPECT_EQ(0, left_clean(heap, watch, use_kernel));
+}
+
 TEST_F(heap, mappings_and_descriptors_are_of_one_buffer)
 {
 	int buffer = heap_alloc(self->fd, 3 * MIB), other;
