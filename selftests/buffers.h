@@ -23,6 +23,23 @@
 #define HEAP_DEBUGFS	"/sys/kernel/debug/respool_heap/main/"
 #define HEAP_SYSFS	"/sys/class/misc/respool_heap-main/"
 
+/*
+ * Unload it, once nobody is using it any more: who gives pages back, late and in another
+ * context, lets go of the module only after that.
+ */
+static inline int heap_unload(void)
+{
+	int error, i;
+
+	for (i = 0; i < 1000; i++) {
+		error = client_unload("respool_heap");
+		if (error != -EWOULDBLOCK)
+			break;
+		usleep(10000);
+	}
+	return error;
+}
+
 /* Have these pools loaded and nodes for them, with these parameters. */
 #define USE_HEAP(pools, params) do {						\
 	int __error;								\

@@ -67,7 +67,7 @@ FIXTURE_TEARDOWN(heap)
 	EXPECT_EQ(0, held_in_the_end(self->watch, 0));
 	EXPECT_EMPTY_AGAIN(self->watch, &self->before);
 	close(self->watch);
-	EXPECT_EQ(0, client_unload("respool_heap"));
+	EXPECT_EQ(0, heap_unload());
 	EXPECT_EQ(0, client_unload("respool_importer"));
 }
 
