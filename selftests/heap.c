@@ -695,8 +695,9 @@ TEST_F(heap, large_mappings_are_of_huge_entries_where_that_can_be)
 	int buffer;
 	long grown;
 
-	/* Without struct pages only from the release on that tells such entries apart. */
-	if (!variant->huge_entries || (variant->no_struct_pages && !kernel_is_at_least(6, 12)))
+	/* Real-time kernels have none; without struct pages, those that tell them apart have. */
+	if (!variant->huge_entries || access("/sys/kernel/mm/transparent_hugepage", F_OK) ||
+	    (variant->no_struct_pages && !kernel_is_at_least(6, 12)))
 		return;
 	buffer = heap_alloc(self->fd, len);
 	ASSERT_LE(0, buffer);
