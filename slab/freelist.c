@@ -941,21 +941,23 @@ static unsigned int carve(struct respool_freelist *f, struct respool_header *b, 
  * @nr: how many at most
  * @blocks: where their payloads' addresses go
  *
- * Does what @nr allocations would do, but cuts a block that holds several at
- * one go. A block may be RESPOOL_BLOCK_ALIGN bytes larger than asked for, as
- * one that respool_freelist_alloc() gives may be.
+ * Does what as many allocations would do, but cuts a block that holds several at
+ * one go, and searches for no more than %RESPOOL_TAKE_SEARCHES such. A block may
+ * be RESPOOL_BLOCK_ALIGN bytes larger than asked for, as one that
+ * respool_freelist_alloc() gives may be.
  *
- * Return: how many, all cached; fewer if there are no more, or if damage was met.
+ * Return: how many, all cached; none only if there are none, or if damage was met.
  */
 unsigned int respool_freelist_take(struct respool_freelist *f, size_t bytes, unsigned int nr,
 				   void **blocks)
 {
 	struct respool_header *b;
 	struct respool_place fit;
-	unsigned int got = 0;
+	unsigned int got = 0, searches = 0;
 	struct links links;
 
-	while (got < nr && !find_fit(f, bytes, &fit)) {
+	for (; got < nr && searches < RESPOOL_TAKE_SEARCHES && !find_fit(f, bytes, &fit);
+	     searches++) {
 		b = fit.block;
 		if (!find_links(f, b, &links) || !is_intact(f, after(b))) {
 			damaged(f, b);

@@ -358,6 +358,9 @@ static inline bool respool_block_is_cached(const struct respool_freelist *f, con
 	return !(respool_tag_error(f, b, tag) >> 32) && respool_tag_is_cached(tag);
 }
 
+/* How often respool_freelist_take() searches, at most. */
+#define RESPOOL_TAKE_SEARCHES	2
+
 /* Serialised by the caller: freelist.c */
 void respool_freelist_init(struct respool_freelist *f, u64 secret, enum respool_search search);
 size_t respool_freelist_run_bytes(size_t size, size_t align);

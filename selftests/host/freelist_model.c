@@ -259,14 +259,21 @@ static bool take(u32 cells, u32 nr)
 {
 	void *block[MAX_BATCH];
 	u32 got = respool_freelist_take(&core, cells * CELL_BYTES, nr, block), i;
+	u32 searches = 0, more = 0;
 
 	if (got > nr)
 		differ("%u blocks are more than %u", got, nr);
-	for (i = 0; i < got; i++) {
+	for (i = 0; i < got; i++, more--) {
+		if (!more) {
+			more = freelist_twin_cut(&twin, freelist_twin_cell(&twin, block[i]), cells,
+						 nr - i);
+			searches++;
+		}
 		took(block[i], i ? 0 : cells);
 		freelist_twin_cache(&twin, freelist_twin_cell(&twin, block[i]), cells * CELL_BYTES);
 	}
-	if (got < nr && freelist_twin_largest_gap(&twin) >= cells)
+	if (got < nr && searches < RESPOOL_TAKE_SEARCHES &&
+	    freelist_twin_largest_gap(&twin) >= cells)
 		differ("%u blocks of %u, with room for more", got, nr);
 	/* How far next fit has gone is the oracle's concern; here it may only be at a block. */
 	twin.rover = cell_of_header(core.rover.block);

@@ -78,6 +78,13 @@ u32 freelist_twin_gap(const struct freelist_twin *t, u32 cell)
 	return c - cell;
 }
 
+u32 freelist_twin_cut(const struct freelist_twin *t, u32 cell, u32 cells, u32 nr)
+{
+	u32 gap = freelist_twin_gap(t, cell), n = min(nr, gap / cells), rest = gap - n * cells;
+
+	return n > 1 && rest == 1 && cells == 2 ? n - 1 : n;
+}
+
 u32 freelist_twin_largest_gap(const struct freelist_twin *t)
 {
 	u32 c, gap, largest = 0;

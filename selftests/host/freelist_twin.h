@@ -99,6 +99,13 @@ size_t freelist_twin_usable(const struct freelist_twin *t, u32 cell);
 u32 freelist_twin_gap(const struct freelist_twin *t, u32 cell);
 u32 freelist_twin_largest_gap(const struct freelist_twin *t);
 
+/*
+ * How many of up to @nr blocks of @cells are cut at one go from the gap of which
+ * @cell is the first: as many as it holds, but for one whose rest would be too
+ * short to be a block and at least half of it.
+ */
+u32 freelist_twin_cut(const struct freelist_twin *t, u32 cell, u32 cells, u32 nr);
+
 /* First cell of the gap that @cell is in. */
 u32 freelist_twin_gap_start(const struct freelist_twin *t, u32 cell);
 
