@@ -4,9 +4,9 @@
  * that are used as far as those know and free as far as anybody else does.
  *
  * How much they may keep follows from how much the slab holds, so that they cost
- * little of it. What the slab holds goes back to the page layer for all that:
- * before the last block that somebody holds is given back, somebody looks, and
- * then all magazines are emptied.
+ * little of it, and from how much of that is free, for nobody misses that. What the
+ * slab holds goes back to the page layer for all that: before the last block that
+ * somebody holds is given back, somebody looks, and then all magazines are emptied.
  */
 #include <linux/cpumask.h>
 #include <linux/math64.h>
@@ -23,12 +23,21 @@
 #define MIN_BLOCKS	2
 #define MAX_BLOCKS	31
 
-/* One magazine keeps no more than one block or this part of what the slab holds. */
-#define HELD_SHARE	600
+/*
+ * One magazine keeps no more than one block or this part of what the slab holds; or
+ * this part of what is free beyond the gaps that there are between blocks anyway,
+ * which costs nothing as long as it is free.
+ */
+#define HELD_SHARE	1200
+#define SPARE_SHARE	8
+
+/* Those gaps: bytes, and part of what is held. */
+#define GAP_BYTES	SZ_16K
+#define GAP_SHARE	16
 
 /*
  * A tray holds so many blocks, and as many of the largest as are this part of what
- * the slab holds. It costs no growth, for it is sorted before that.
+ * the slab holds.
  */
 #define TRAY_BLOCKS	4
 #define TRAY_SHARE	32
@@ -45,9 +54,10 @@
 
 /*
  * Blocks that a CPU gives back before the free list grows, more of them in a small
- * slab; and in one that is not, magazines that it looks into for them.
+ * slab: few, for to merge them may be most of the call's work. And in a slab that is
+ * not small, magazines that it looks into for them.
  */
-#define SHRINK		4
+#define SHRINK		2
 #define SHRINK_SMALL	8
 #define SHRINK_LOOKS	32
 
@@ -402,7 +412,19 @@ static unsigned int batch_of(const struct respool_slab_magazine *magazine)
 	return clamp(magazine->max / 2, 1, magazine->class ? OBJECT_BATCH : BATCH);
 }
 
-/* How much a magazine may keep follows what the slab holds, or how many objects it uses. */
+/* How much one magazine of blocks may keep, in bytes. */
+static u64 share_of(const struct respool_freelist *f)
+{
+	u64 gaps = f->held_bytes / GAP_SHARE + GAP_BYTES;
+	u64 spare = f->free_bytes - min(f->free_bytes, gaps);
+
+	return max(f->held_bytes / HELD_SHARE, spare / SPARE_SHARE);
+}
+
+/*
+ * How much a magazine may keep follows what the slab holds and has free, or how many
+ * objects it uses.
+ */
 static void adjust_locked(struct respool_racks *r, struct respool_slab_magazine *magazine)
 {
 	u64 most, least = 1;
@@ -411,7 +433,7 @@ static void adjust_locked(struct respool_racks *r, struct respool_slab_magazine 
 		most = respool_hot_used(&r->hot, magazine->class) / CLASS_SHARE;
 		least = MIN_OBJECTS;
 	} else {
-		most = r->freelist->held_bytes / HELD_SHARE / respool_magazine_bytes(magazine);
+		most = share_of(r->freelist) / respool_magazine_bytes(magazine);
 	}
 	magazine->max = clamp_t(u64, most, least, magazine->size);
 }
@@ -435,11 +457,12 @@ static int sort_locked(struct respool_racks *r, struct respool_rack *rack, void 
 	return error;
 }
 
+/* Only one in each call that comes by. */
 static void sort_tray_locked(struct respool_racks *r, struct respool_rack *rack)
 {
 	struct respool_slab_magazine *tray = respool_magazine_at(rack, RESPOOL_TRAY);
 
-	while (tray->nr && !sort_locked(r, rack, tray->block[tray->nr - 1]))
+	if (tray->nr && !sort_locked(r, rack, tray->block[tray->nr - 1]))
 		tray->nr--;
 	tray->max = min_t(u64, r->freelist->held_bytes / TRAY_SHARE / RESPOOL_CACHED_BYTES,
 			  tray->size);
@@ -542,18 +565,29 @@ static bool shrink_locked(struct respool_racks *r, struct respool_rack *rack)
 	return left < most;
 }
 
-/* From the free list, with what this CPU's @rack gives back if need be; NULL gives nothing. */
+/* The free list has none: of what this CPU's @rack gives back, unless that is NULL, or a run. */
+static int alloc_more_locked(struct respool_racks *r, struct respool_rack *rack, size_t size,
+			     size_t align, void **block)
+{
+	int error = -ENOMEM;
+
+	if (rack && shrink_locked(r, rack))
+		error = respool_freelist_alloc(r->freelist, size, align, block);
+	if (error == -ENOMEM)
+		error = grow_locked(r, size, align, block);
+	r->allocations += !error;
+	return error;
+}
+
+/* From the free list, and more if need be. */
 static int alloc_locked(struct respool_racks *r, struct respool_rack *rack, size_t size,
 			size_t align, void **block)
 {
 	int error = respool_freelist_alloc(r->freelist, size, align, block);
 
-	if (error == -ENOMEM && rack && shrink_locked(r, rack))
-		error = respool_freelist_alloc(r->freelist, size, align, block);
 	if (error == -ENOMEM)
-		error = grow_locked(r, size, align, block);
-	if (!error)
-		r->allocations++;
+		return alloc_more_locked(r, rack, size, align, block);
+	r->allocations += !error;
 	return error;
 }
 
@@ -659,9 +693,10 @@ static int serve_locked(struct respool_racks *r, struct respool_rack *rack,
 	if (respool_racks_damaged(r))
 		return -EUCLEAN;
 	/* With the pool short of pages for a run, a block does for an object. */
-	if (!magazine->class)
-		size = respool_magazine_bytes(magazine) - RESPOOL_BLOCK_HEADER;
-	return alloc_locked(r, rack, size, RESPOOL_BLOCK_ALIGN, block);
+	if (magazine->class)
+		return alloc_locked(r, rack, size, RESPOOL_BLOCK_ALIGN, block);
+	size = respool_magazine_bytes(magazine) - RESPOOL_BLOCK_HEADER;
+	return alloc_more_locked(r, rack, size, RESPOOL_BLOCK_ALIGN, block);
 }
 
 /* The free list notes its own peak; this is that of blocks and objects. */

@@ -14,6 +14,7 @@
 #define PAGE_SHIFT		12
 #define PAGE_SIZE		(1UL << PAGE_SHIFT)
 #define PFN_UP(bytes)		(((bytes) + PAGE_SIZE - 1) >> PAGE_SHIFT)
+#define SZ_16K			0x4000UL
 #define SZ_32K			0x8000UL
 #define SZ_64K			0x10000UL
 #define SZ_256K			0x40000UL
