@@ -354,11 +354,13 @@ static u32 take_word(struct respool_objects *o, struct respool_object_run *run, 
 {
 	unsigned long bits;
 	u32 word = 0, got = 0;
+	void *first;
 
 	while (!run->bits[word])
 		word++;
+	first = respool_objects_at(o, run, word * 64);
 	for (bits = run->bits[word]; bits && got < nr; bits &= bits - 1)
-		objects[got++] = respool_objects_at(o, run, word * 64 + __ffs64(bits));
+		objects[got++] = first + __ffs64(bits) * o->stride;
 	if (move_run(o, run, run->nr_free - got))
 		return 0;
 	set_free(o, run, word, bits, run->nr_free - got);
