@@ -541,7 +541,7 @@ TEST_F(caches, magazines_keep_a_bounded_number_of_objects)
 	use_every_magazine(self->fd, self->cache, self->cpus);
 	stats = cache_stats(self->fd, self->cache);
 	EXPECT_LE(self->cpus, stats.cached_objects);
-	EXPECT_GE(self->cpus * 128, stats.cached_objects);
+	EXPECT_GE(self->cpus * 512, stats.cached_objects);
 	EXPECT_OBJECTS_ADD_UP(self->fd, self->cache);
 	EXPECT_EQ(0, shrink(self->fd, self->cache));
 	EXPECT_EQ(0, cache_stats(self->fd, self->cache).cached_objects);

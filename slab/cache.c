@@ -42,6 +42,9 @@
 /* Objects that go back, or to a bulk call, under one hold of the lock, at most. */
 #define BATCH		32
 
+/* Those that a magazine is filled with. */
+#define FILL		64
+
 /*
  * What one CPU may keep: so many bytes, and no more than its share of this part
  * of the pool. Nothing is lost by it, but an object in a magazine keeps its run.
@@ -1043,7 +1046,7 @@ static int init_magazines(struct respool_cache *cache, const struct respool *poo
 	if (!cache->cpus)
 		return -ENOMEM;
 	cache->high = min_t(u64, objects, RESPOOL_CACHE_MAGAZINE);
-	cache->fill = DIV_ROUND_UP(cache->high, 2);
+	cache->fill = min_t(u32, DIV_ROUND_UP(cache->high, 2), FILL);
 	cache->drain = min_t(u32, cache->fill, BATCH);
 	return 0;
 }

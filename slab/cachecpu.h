@@ -12,7 +12,7 @@
 
 #include "buddy/cpulock.h"
 
-#define RESPOOL_CACHE_MAGAZINE	128	/* objects, at most */
+#define RESPOOL_CACHE_MAGAZINE	512	/* objects, at most */
 
 /* One CPU's share of a cache. All of it is under @lock. */
 struct respool_cache_cpu {
