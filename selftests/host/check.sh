@@ -83,12 +83,15 @@ model()
 	run "$1_model" 3600 "$1: no sequence of calls leads a small one astray" "$states"
 }
 
-traces()
+# replay GOALS DESCRIPTION ARGUMENT...
+replay()
 {
+	goals=$1
+	description=$2
+	shift 2
 	# shellcheck disable=SC2046,SC2086 # file names without blanks
-	run replay_traces 600 "slab: no trace takes more memory than it may, and all goes back" \
-		--no-magazines --fits good,best --goals traces.goals \
-		$(find ../traces ${TRACES_DIR:-} -name '*.rep.gz')
+	run replay_traces 600 "slab: no trace takes more memory than it may, $description" \
+		--goals "$goals" "$@" $(find ../traces ${TRACES_DIR:-} -name '*.rep.gz')
 }
 
 # It begins with the inputs in corpus/ and adds to those of its own. To keep more:
@@ -214,7 +217,7 @@ mutants_of_test()
 	done <"mutants/$1"
 }
 
-plan=$((10 + $(cat mutants/validate mutants/model | grep -c -v '^#')))
+plan=$((11 + $(cat mutants/validate mutants/model | grep -c -v '^#')))
 for core in $cores; do
 	plan=$((plan + 2 + $(grep -c -v '^#' "mutants/$core")))
 done
@@ -230,7 +233,8 @@ mutants_of_test validate
 model buddy
 model freelist
 mutants_of_test model
-traces
+replay traces.goals "and all goes back" --no-magazines --fits good,best
+replay cached.goals "nor with magazines" --fits good
 for core in $cores; do
 	oracle "$core" "$(steps_of "$core") random operations agree with the twin"
 	fuzz "$core"
