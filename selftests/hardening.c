@@ -5,7 +5,9 @@
  * else goes on. The cases are those of the kernel's own slub_kunit and more.
  */
 #define _GNU_SOURCE
+#include <pthread.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "selftest.h"
@@ -160,8 +162,11 @@ static bool is_refused(int fd, unsigned int handle)
 	       !run(fd, OP(LEAK, .handle = handle), NULL);
 }
 
-/* Whether each damaged block was refused and the others were served. */
-static bool only_damaged_blocks_are_refused(int fd, int process)
+/*
+ * Whether each damaged block was refused and the others were served. All of a round is
+ * damaged before anybody meets it.
+ */
+static bool only_damaged_blocks_are_refused(int fd, int process, pthread_barrier_t *all)
 {
 	unsigned int large = OWN(process, TIMES), small = large + 1, victim;
 	cpu_set_t cpus;
@@ -170,23 +175,37 @@ static bool only_damaged_blocks_are_refused(int fd, int process)
 	CPU_SET(process % sysconf(_SC_NPROCESSORS_ONLN), &cpus);
 	if (sched_setaffinity(0, sizeof(cpus), &cpus))
 		return false;
-	for (victim = OWN(process, 0); victim < large; victim++)
+	for (victim = OWN(process, 0); victim < large; victim++) {
 		if (make(fd, victim, RUN_OF_ITS_OWN) || make(fd, large, RUN_OF_ITS_OWN) ||
-		    make(fd, small, 200) || poke(fd, victim, -8, 0) ||
-		    !is_refused(fd, victim) || drop(fd, large) || drop(fd, small))
+		    make(fd, small, 200))
 			return false;
+		pthread_barrier_wait(all);
+		if (poke(fd, victim, -8, 0))
+			return false;
+		pthread_barrier_wait(all);
+		if (!is_refused(fd, victim) || drop(fd, large) || drop(fd, small))
+			return false;
+		pthread_barrier_wait(all);
+	}
 	return true;
 }
 
 TEST_F(together, each_damage_is_found_and_reaches_nobody_else)
 {
+	pthread_barrier_t *all = mmap(NULL, sizeof(*all), PROT_READ | PROT_WRITE,
+				      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct respool_test_slab_stats stats;
+	pthread_barrierattr_t shared;
 	unsigned int i;
 	int status;
 
+	ASSERT_NE(MAP_FAILED, (void *)all);
+	pthread_barrierattr_init(&shared);
+	pthread_barrierattr_setpshared(&shared, PTHREAD_PROCESS_SHARED);
+	ASSERT_EQ(0, pthread_barrier_init(all, &shared, PROCESSES));
 	for (i = 0; i < PROCESSES; i++)
 		if (!fork())
-			_exit(!only_damaged_blocks_are_refused(self->fd, i));
+			_exit(!only_damaged_blocks_are_refused(self->fd, i, all));
 	for (i = 0; i < PROCESSES; i++) {
 		ASSERT_LT(0, wait(&status));
 		EXPECT_EQ(0, status);
