@@ -8,7 +8,6 @@
 #define _GNU_SOURCE
 #endif
 #include <pthread.h>
-#include <sched.h>
 
 #include "selftest.h"
 
@@ -27,16 +26,6 @@ static unsigned int cpus_online(void)
 	long n = sysconf(_SC_NPROCESSORS_ONLN);
 
 	return n > MAX_CPUS ? MAX_CPUS : n;
-}
-
-/* Be on this CPU from now on. */
-static int move_to(unsigned int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	return sched_setaffinity(0, sizeof(set), &set);
 }
 
 static struct respool_test_cache_stats cache_stats(int fd, unsigned int cache)
@@ -343,7 +332,7 @@ TEST_F(caches, warm_objects_are_given_again_first)
 {
 	__u64 first, again;
 
-	move_to(0);
+	client_move_to(0);
 	ASSERT_EQ(0, take(self->fd, self->cache, 0, &first));
 	ASSERT_EQ(0, run(self->fd, OP(FREE), NULL));
 	ASSERT_EQ(0, take(self->fd, self->cache, 0, &again));
@@ -526,7 +515,7 @@ static void use_every_magazine(int fd, unsigned int cache, unsigned int cpus)
 	unsigned int cpu, i;
 
 	for (cpu = cpus; cpu-- > 0;) {
-		move_to(cpu);
+		client_move_to(cpu);
 		for (i = 0; i < 300; i++)
 			take(fd, cache, NR_HANDLES - 300 + i, NULL);
 		for (i = 0; i < 300; i++)
@@ -595,7 +584,7 @@ static void *thread_main(void *arg)
 {
 	struct thread *t = arg;
 
-	t->error = t->cpu < 0 ? 0 : move_to(t->cpu);
+	t->error = t->cpu < 0 ? 0 : client_move_to(t->cpu);
 	if (!t->error)
 		t->error = client_ioctl(t->fd, RESPOOL_TEST_IOC_CHURN, &t->churn);
 	return NULL;
@@ -888,7 +877,7 @@ TEST_F(caches, magazine_does_not_give_objects_of_a_damaged_run)
 	unsigned int n = cache_stats(self->fd, cache).run_objects, i;
 	__u64 damaged, phys;
 
-	move_to(0);
+	client_move_to(0);
 	for (i = 0; i < n; i++)
 		ASSERT_EQ(0, take(self->fd, cache, i, &damaged));
 	for (i = 1; i < n; i++)

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What the selftests and replay share in talking to the test driver. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,6 +89,15 @@ int client_use_pools(const char *pools)
 	if (error)
 		return error;
 	return client_load("respool_test", "");
+}
+
+int client_move_to(unsigned int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return sched_setaffinity(0, sizeof(set), &set) ? -errno : 0;
 }
 
 int client_ioctl(int fd, unsigned long cmd, void *arg)

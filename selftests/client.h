@@ -41,6 +41,9 @@ int run(int fd, struct respool_test_op op, __u64 *value);
 int run_batch(int fd, struct respool_test_op *ops, unsigned int nr_ops,
 	      struct respool_test_batch *batch);
 
+/* This thread is on that CPU from now on. */
+int client_move_to(unsigned int cpu);
+
 /* Files. */
 int client_read_file(const char *path, char *text, size_t size);
 

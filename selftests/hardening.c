@@ -4,9 +4,7 @@
  * named in the log, what is damaged is taken out of service, and everything
  * else goes on. The cases are those of the kernel's own slub_kunit and more.
  */
-#define _GNU_SOURCE
 #include <pthread.h>
-#include <sched.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
@@ -169,11 +167,8 @@ static bool is_refused(int fd, unsigned int handle)
 static bool only_damaged_blocks_are_refused(int fd, int process, pthread_barrier_t *all)
 {
 	unsigned int large = OWN(process, TIMES), small = large + 1, victim;
-	cpu_set_t cpus;
 
-	CPU_ZERO(&cpus);
-	CPU_SET(process % sysconf(_SC_NPROCESSORS_ONLN), &cpus);
-	if (sched_setaffinity(0, sizeof(cpus), &cpus))
+	if (client_move_to(process % sysconf(_SC_NPROCESSORS_ONLN)))
 		return false;
 	for (victim = OWN(process, 0); victim < large; victim++) {
 		if (make(fd, victim, RUN_OF_ITS_OWN) || make(fd, large, RUN_OF_ITS_OWN) ||

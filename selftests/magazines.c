@@ -8,7 +8,6 @@
 #define _GNU_SOURCE
 #endif
 #include <pthread.h>
-#include <sched.h>
 
 #include "selftest.h"
 
@@ -22,16 +21,6 @@ static unsigned int cpus_online(void)
 	long n = sysconf(_SC_NPROCESSORS_ONLN);
 
 	return n > MAX_CPUS ? MAX_CPUS : n;
-}
-
-/* Be on this CPU from now on. */
-static int move_to(unsigned int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	return sched_setaffinity(0, sizeof(set), &set);
 }
 
 FIXTURE(magazines)
@@ -112,7 +101,7 @@ static void use_every_magazine(int fd, unsigned int cpus)
 	unsigned int cpu;
 
 	for (cpu = cpus; cpu-- > 0;) {
-		move_to(cpu);
+		client_move_to(cpu);
 		use_magazines(fd);
 	}
 }
@@ -199,9 +188,9 @@ TEST_F(magazines, draining_those_of_another_cpu_does_not_interrupt_it)
 	unsigned long calls;
 
 	for (round = 0; round < rounds; round++) {
-		move_to(self->cpus - 1);
+		client_move_to(self->cpus - 1);
 		use_magazine(self->fd, 8, 0);
-		move_to(0);
+		client_move_to(0);
 		calls = function_calls();
 		EXPECT_EQ(0, settled_stats(self->fd).cached_pages);
 		quiet += calls == function_calls();
@@ -260,7 +249,7 @@ static void *thread_main(void *arg)
 {
 	struct thread *t = arg;
 
-	t->error = t->cpu < 0 ? 0 : move_to(t->cpu);
+	t->error = t->cpu < 0 ? 0 : client_move_to(t->cpu);
 	if (!t->error)
 		t->error = client_ioctl(t->fd, RESPOOL_TEST_IOC_CHURN, &t->churn);
 	return NULL;
@@ -423,9 +412,9 @@ TEST_F(magazines, cpu_that_leaves_keeps_nothing)
 	unsigned int cpu;
 
 	for (cpu = 1; cpu < self->cpus; cpu++) {
-		move_to(cpu);
+		client_move_to(cpu);
 		use_magazines(self->fd);
-		move_to(0);
+		client_move_to(0);
 		ASSERT_EQ(0, plug(cpu, false));
 		EXPECT_EQ(0, pool_stats(self->fd).cached_pages);
 		EXPECT_EQ(self->nr_pages, pool_stats(self->fd).free_pages);
@@ -533,7 +522,7 @@ TEST_F(gigabytes, small_blocks_freed_in_a_row_become_regions_of_the_cpu)
 	struct respool_test_pool_stats stats;
 	unsigned int order;
 
-	ASSERT_EQ(0, move_to(0));
+	ASSERT_EQ(0, client_move_to(0));
 	for (order = 0; order <= 3; order++) {
 		ASSERT_EQ(0, come_and_go(self->fd, NR_HANDLES >> order, order));
 		stats = pool_stats(self->fd);
@@ -556,7 +545,7 @@ TEST_F(gigabytes, each_cpu_keeps_blocks_of_words_of_its_own)
 	unsigned int cpu, other, i;
 
 	for (cpu = 0; cpu < cpus_online(); cpu++) {
-		ASSERT_EQ(0, move_to(cpu));
+		ASSERT_EQ(0, client_move_to(cpu));
 		for (i = 0; i < 3; i++) {
 			ASSERT_EQ(0, run(self->fd, OP(ALLOC_PAGES), &at[cpu]));
 			ASSERT_EQ(0, run(self->fd, OP(FREE), NULL));
@@ -572,7 +561,7 @@ TEST_F(gigabytes, first_block_of_a_cpu_comes_alone_and_goes_back)
 {
 	unsigned int order;
 
-	ASSERT_EQ(0, move_to(0));
+	ASSERT_EQ(0, client_move_to(0));
 	for (order = 0; order <= 10; order++) {
 		ASSERT_EQ(0, run(self->fd, OP(ALLOC_PAGES, .size = order), NULL));
 		EXPECT_EQ(0, pool_stats(self->fd).cached_pages);

@@ -7,7 +7,6 @@
 #define _GNU_SOURCE
 
 #include <pthread.h>
-#include <sched.h>
 
 #include "selftest.h"
 
@@ -452,15 +451,6 @@ struct thread {
 	int error;
 };
 
-static int move_to(unsigned int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	return sched_setaffinity(0, sizeof(set), &set);
-}
-
 static void *exchange(void *arg)
 {
 	static const unsigned int flags[] = { 0, 0, 0, RESPOOL_TEST_IN_IRQ,
@@ -468,7 +458,7 @@ static void *exchange(void *arg)
 	struct thread *t = arg;
 	unsigned int i, handle, how;
 
-	t->error = move_to(t->cpu);
+	t->error = client_move_to(t->cpu);
 	for (i = 0; i < ROUNDS && !t->error; i++) {
 		handle = random_below(&t->random, SHARED);
 		how = CHECKED | flags[random_below(&t->random, ARRAY_SIZE(flags))];

@@ -3,8 +3,6 @@
  * Every mistake a caller can make is refused with its errno, counted once and
  * changes nothing else: not a counter, not the block, not its neighbours.
  */
-#define _GNU_SOURCE
-#include <sched.h>
 #include <sys/wait.h>
 
 #include "selftest.h"
@@ -359,11 +357,7 @@ static bool all_are_refused(int fd, int mine, int process)
 
 static int make_mistakes(int fd, int mine, int process, unsigned int times)
 {
-	cpu_set_t cpus;
-
-	CPU_ZERO(&cpus);
-	CPU_SET(process % sysconf(_SC_NPROCESSORS_ONLN), &cpus);
-	if (sched_setaffinity(0, sizeof(cpus), &cpus))
+	if (client_move_to(process % sysconf(_SC_NPROCESSORS_ONLN)))
 		return 1;
 	while (times--)
 		if (!all_are_refused(fd, mine, process))

@@ -8,7 +8,6 @@
 #define _GNU_SOURCE
 #endif
 #include <pthread.h>
-#include <sched.h>
 
 #include "selftest.h"
 
@@ -35,16 +34,6 @@ static unsigned int cpus_online(void)
 	long n = sysconf(_SC_NPROCESSORS_ONLN);
 
 	return n > MAX_CPUS ? MAX_CPUS : n;
-}
-
-/* Be on this CPU from now on. */
-static int move_to(unsigned int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	return sched_setaffinity(0, sizeof(set), &set);
 }
 
 static int make(int fd, unsigned int handle, __u64 size, __u64 *phys)
@@ -97,7 +86,7 @@ FIXTURE_SETUP(slab_magazines)
 	self->cpus = cpus_online();
 	self->slab = client_slab_with(self->fd, SLAB_NAME, RESPOOL_TEST_GOOD_FIT, variant->flags);
 	ASSERT_EQ(0, self->slab);
-	ASSERT_EQ(0, move_to(0));
+	ASSERT_EQ(0, client_move_to(0));
 }
 
 /* Nobody holds a block: one warm run at most, and nothing but that is missing. */
@@ -264,7 +253,7 @@ TEST_F(slab_magazines, blocks_may_be_freed_on_another_cpu)
 	__u64 live;
 
 	for (cpu = 0; cpu < self->cpus; cpu++) {
-		ASSERT_EQ(0, move_to(cpu));
+		ASSERT_EQ(0, client_move_to(cpu));
 		for (i = 0; i < n; i++)
 			ASSERT_EQ(0, make(self->fd, cpu * n + i,
 					  sizes[i % ARRAY_SIZE(sizes)] / 4 + 1, NULL));
@@ -272,7 +261,7 @@ TEST_F(slab_magazines, blocks_may_be_freed_on_another_cpu)
 	live = SLAB().live_blocks;
 	EXPECT_EQ(self->cpus * n, live);
 	for (cpu = 0; cpu < self->cpus; cpu++) {
-		ASSERT_EQ(0, move_to(cpu));
+		ASSERT_EQ(0, client_move_to(cpu));
 		for (i = 0; i < n; i++)
 			ASSERT_EQ(0, drop(self->fd, (cpu + 1) % self->cpus * n + i));
 	}
@@ -317,11 +306,11 @@ TEST_F(slab_magazines, short_slab_gets_them_back_before_it_fails)
 		n++;
 	ASSERT_GT(NR_HANDLES - 1, n);
 	ASSERT_TRUE(find_row(phys, n, 512, ROW, row));
-	ASSERT_EQ(0, move_to(self->cpus - 1));
+	ASSERT_EQ(0, client_move_to(self->cpus - 1));
 	for (i = 0; i < ROW; i++)
 		ASSERT_EQ(0, drop(self->fd, row[i]));
 	EXPECT_CACHED(2);
-	ASSERT_EQ(0, move_to(0));
+	ASSERT_EQ(0, client_move_to(0));
 	/* Nothing but those, merged, can serve this, whoever keeps them. */
 	EXPECT_EQ(0, make(self->fd, NR_HANDLES - 1, ROW * 512 - 8, NULL));
 	EXPECT_EQ(0, SLAB().cached_blocks);
@@ -337,14 +326,14 @@ TEST_F(slab_magazines, short_slab_gets_them_back_before_it_fails)
 										\
 	for (__i = 0; __i < __n; __i++) {					\
 		if (__i % (__n / (nr_cpus) + 1) == 0)				\
-			ASSERT_EQ(0, move_to(__i / (__n / (nr_cpus) + 1)));	\
+			ASSERT_EQ(0, client_move_to(__i / (__n / (nr_cpus) + 1)));	\
 		__handle[__i] = __i;						\
 		ASSERT_EQ(0, make(self->fd, __i, size, NULL));			\
 	}									\
 	shuffle(__handle, __n, &__random);					\
 	for (__i = 0; __i < __n; __i++) {					\
 		if (__i % (__n / (nr_cpus) + 1) == 0)				\
-			ASSERT_EQ(0, move_to(__i / (__n / (nr_cpus) + 1)));	\
+			ASSERT_EQ(0, client_move_to(__i / (__n / (nr_cpus) + 1)));	\
 		ASSERT_EQ(0, drop(self->fd, __handle[__i]));			\
 	}									\
 	EXPECT_SETTLED();							\
@@ -415,7 +404,7 @@ TEST_F(slab_magazines, stats_and_the_rows_of_blocks_agree)
 
 	ASSERT_EQ(0, make(self->fd, 999, 1000, NULL));
 	for (cpu = 0; cpu < self->cpus; cpu++) {
-		ASSERT_EQ(0, move_to(cpu));
+		ASSERT_EQ(0, client_move_to(cpu));
 		for (i = 0; i < 100; i++)
 			ASSERT_EQ(0, make(self->fd, i, sizes[i % ARRAY_SIZE(sizes)], NULL));
 		for (i = 0; i < 100; i++)
@@ -510,7 +499,7 @@ static void *thread_main(void *arg)
 {
 	struct thread *t = arg;
 
-	t->error = t->cpu < 0 ? 0 : move_to(t->cpu);
+	t->error = t->cpu < 0 ? 0 : client_move_to(t->cpu);
 	if (!t->error)
 		t->error = client_ioctl(t->fd, RESPOOL_TEST_IOC_CHURN, &t->churn);
 	return NULL;
@@ -667,13 +656,13 @@ TEST_F(slab_magazines, cpu_that_leaves_keeps_nothing)
 
 	ASSERT_EQ(0, make(self->fd, 999, 1000, NULL));
 	for (cpu = 1; cpu < self->cpus; cpu++) {
-		ASSERT_EQ(0, move_to(cpu));
+		ASSERT_EQ(0, client_move_to(cpu));
 		for (i = 0; i < 100; i++)
 			ASSERT_EQ(0, make(self->fd, i, sizes[i % ARRAY_SIZE(sizes)], NULL));
 		for (i = 0; i < 100; i++)
 			ASSERT_EQ(0, drop(self->fd, i));
 		EXPECT_CACHED(1);
-		ASSERT_EQ(0, move_to(0));
+		ASSERT_EQ(0, client_move_to(0));
 		ASSERT_EQ(0, plug(cpu, false));
 		EXPECT_EQ(0, SLAB().cached_blocks);
 		ASSERT_EQ(0, plug(cpu, true));
@@ -702,7 +691,7 @@ FIXTURE_SETUP(slab_end)
 	self->before = settled_stats(self->fd);
 	self->slab = client_slab(self->fd, SLAB_NAME);
 	ASSERT_EQ(0, self->slab);
-	ASSERT_EQ(0, move_to(0));
+	ASSERT_EQ(0, client_move_to(0));
 }
 
 /* The test has closed the file. */
@@ -745,7 +734,7 @@ TEST_F(slab_end, destroy_with_cached_blocks_only_is_silent)
 	EXPECT_EQ(1, count_lines(self->log, ""));
 
 	for (cpu = cpus_online(); cpu-- > 0;) {
-		ASSERT_EQ(0, move_to(cpu));
+		ASSERT_EQ(0, client_move_to(cpu));
 		for (i = 0; i < 8; i++)
 			ASSERT_EQ(0, make(self->fd, i, 100 * i + 1, NULL));
 		for (i = 0; i < 8; i++)

@@ -6,7 +6,6 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -191,11 +190,7 @@ FIXTURE(traced)
 /* On one CPU, for what is recorded to be in order and magazines to be ours. */
 FIXTURE_SETUP(traced)
 {
-	cpu_set_t one;
-
-	CPU_ZERO(&one);
-	CPU_SET(0, &one);
-	ASSERT_EQ(0, sched_setaffinity(0, sizeof(one), &one));
+	ASSERT_EQ(0, client_move_to(0));
 	USE_POOLS("main:16M");
 	if (!make_instance())
 		SKIP(_exit(HARNESS_SKIPPED), "no tracefs");
