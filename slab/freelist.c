@@ -53,12 +53,17 @@
 
 static u64 seal(const struct respool_freelist *f, const void *at, u32 word)
 {
-	return respool_tag(f, at, word);
+	return respool_tag(f->secret, at, word);
+}
+
+static __always_inline bool is_tag(u64 secret, const void *at, u64 tag)
+{
+	return !(respool_tag_error(secret, at, tag) >> 32);
 }
 
 static __always_inline bool is_intact(const struct respool_freelist *f, const void *at)
 {
-	return !(respool_tag_error(f, at, READ_ONCE(*(const u64 *)at)) >> 32);
+	return is_tag(f->secret, at, READ_ONCE(*(const u64 *)at));
 }
 
 static size_t bytes_of(const struct respool_header *b)
@@ -121,9 +126,14 @@ static struct respool_run *run_before(const struct respool_header *first)
 	return (struct respool_run *)((uintptr_t)first - sizeof(struct respool_run));
 }
 
+static struct respool_header *end_of(const struct respool_run *run, size_t bytes)
+{
+	return (struct respool_header *)((uintptr_t)run + bytes - RESPOOL_BLOCK_HEADER);
+}
+
 static struct respool_header *end_tag(const struct respool_run *run)
 {
-	return (struct respool_header *)((uintptr_t)run + run->bytes - RESPOOL_BLOCK_HEADER);
+	return end_of(run, run->bytes);
 }
 
 static bool run_covers(const struct respool_run *run, const void *addr)
@@ -379,9 +389,10 @@ static __always_inline void forget_live(struct respool_freelist *f, const struct
 
 /* Runs. */
 
-static u64 run_check(const struct respool_freelist *f, const struct respool_run *run)
+/* Of the header @run that stands, or stood, at @at. */
+static u64 run_check(u64 secret, const void *at, const struct respool_run *run)
 {
-	u64 mix = (u64)(uintptr_t)run ^ f->secret;
+	u64 mix = (u64)(uintptr_t)at ^ secret;
 
 	mix = mix * MIX + run->bytes;
 	mix = mix * MIX + (u64)(uintptr_t)run->next;
@@ -389,26 +400,48 @@ static u64 run_check(const struct respool_freelist *f, const struct respool_run 
 	return mix * MIX + run->reserved;
 }
 
+/* Copies the header of @run; false if it does not fit its check. */
+static bool read_run(const struct respool_freelist *f, const struct respool_run *run,
+		     struct respool_run *header)
+{
+	header->check = READ_ONCE(run->check);
+	header->bytes = READ_ONCE(run->bytes);
+	header->next = READ_ONCE(run->next);
+	header->prev = READ_ONCE(run->prev);
+	header->reserved = READ_ONCE(run->reserved);
+	return header->check == run_check(f->secret, run, header);
+}
+
 static bool run_is_intact(const struct respool_freelist *f, const struct respool_run *run)
 {
-	return run->check == run_check(f, run);
+	return run->check == run_check(f->secret, run, run);
+}
+
+/* The check is linear, so what changes is put into it and what is damaged stays so. */
+
+static void set_next_run(struct respool_run *run, struct respool_run *next)
+{
+	run->check += ((u64)(uintptr_t)next - (u64)(uintptr_t)run->next) * MIX * MIX;
+	run->next = next;
+}
+
+static void set_prev_run(struct respool_run *run, struct respool_run *prev)
+{
+	run->check += ((u64)(uintptr_t)prev - (u64)(uintptr_t)run->prev) * MIX;
+	run->prev = prev;
 }
 
 static void link_runs(struct respool_freelist *f, struct respool_run *prev,
 		      struct respool_run *next)
 {
-	if (prev) {
-		prev->next = next;
-		prev->check = run_check(f, prev);
-	} else {
+	if (prev)
+		set_next_run(prev, next);
+	else
 		f->first_run = next;
-	}
-	if (next) {
-		next->prev = prev;
-		next->check = run_check(f, next);
-	} else {
+	if (next)
+		set_prev_run(next, prev);
+	else
 		f->last_run = prev;
-	}
 }
 
 static bool goes_by_address(const struct respool_freelist *f)
@@ -547,8 +580,9 @@ int respool_freelist_add_run(struct respool_freelist *f, void *mem, size_t bytes
 	f->low = min_t(uintptr_t, f->low, (uintptr_t)mem);
 	f->high = max_t(uintptr_t, f->high, (uintptr_t)mem + bytes);
 	f->held_bytes += bytes;
+	memset(run, 0, sizeof(*run));
 	run->bytes = bytes;
-	run->reserved = 0;
+	run->check = run_check(f->secret, run, run);
 	insert_run(f, run, behind);
 	set_tag(f, end_tag(run), 0, TAG_USED);
 	make_free(f, first_block(run), bytes - RESPOOL_RUN_OVERHEAD, TAG_PREV_USED | TAG_FIRST);
@@ -1068,7 +1102,7 @@ static void move_end(struct respool_freelist *f, struct respool_run *run, size_t
 	end_tag(run)->tag = 0;
 	f->held_bytes += bytes - run->bytes;
 	run->bytes = bytes;
-	run->check = run_check(f, run);
+	run->check = run_check(f->secret, run, run);
 	set_tag(f, end_tag(run), 0, TAG_USED);
 }
 
@@ -1378,128 +1412,173 @@ bool respool_freelist_holds(const struct respool_freelist *f, const void *addr)
 
 /* Looking at the whole heap. */
 
-#define for_each_block(b, run)							\
-	for (b = first_block(run); b != end_tag(run); b = after(b))
-
 /* The block at the far end is not asked: its damage is its own run's. */
 static bool may_link(const struct respool_freelist *f, const struct respool_header *to)
 {
 	return !to || is_in_runs(f, to);
 }
 
-/* What is wrong with @b itself, or in its place behind a block that is @prev_used. */
-static const char *check_block(const struct respool_freelist *f, const struct respool_run *run,
-			       const struct respool_header *b, bool prev_used)
+/*
+ * What is wrong with @b itself, whose tag is @tag, or in its place: with the flag
+ * @first, behind a block that is @prev_used, in a run that ends at @end.
+ */
+static const char *check_block(const struct respool_freelist *f, const struct respool_header *b,
+			       u64 tag, u32 first, bool prev_used,
+			       const struct respool_header *end)
 {
-	u32 first = b == first_block(run) ? TAG_FIRST : 0;
-	const u64 *footer;
+	size_t bytes = respool_tag_bytes(tag);
+	u64 *footer, foot;
 
-	if (!is_intact(f, b))
+	if (!is_tag(f->secret, b, tag))
 		return "a header does not fit its check";
-	if (b == end_tag(run) ? bytes_of(b) || !is_used(b) :
-	    bytes_of(b) < RESPOOL_BLOCK_MIN ||
-	    (uintptr_t)after(b) > (uintptr_t)end_tag(run))
+	if (b == end ? bytes || !(tag & TAG_USED) :
+	    bytes < RESPOOL_BLOCK_MIN || bytes > (uintptr_t)end - (uintptr_t)b)
 		return "a block has an impossible size";
-	if ((flags_of(b) & TAG_FIRST) != first)
+	if ((tag & TAG_FIRST) != first)
 		return "a block is wrong about being the first of its run";
-	if (!(flags_of(b) & TAG_PREV_USED) == prev_used)
+	if (!(tag & TAG_PREV_USED) == prev_used)
 		return "a previous-used bit is wrong";
-	if (is_used(b))
+	if (tag & TAG_USED)
 		return NULL;
-	if (flags_of(b) & TAG_CACHED)
+	if (tag & TAG_CACHED)
 		return "a free block is marked as cached";
 	if (!prev_used)
 		return "two neighbours are free";
-	footer = footer_before(after(b));
-	if (!is_intact(f, footer) || (u32)*footer != bytes_of(b))
+	footer = footer_before(forward(b, bytes));
+	foot = READ_ONCE(*footer);
+	if (!is_tag(f->secret, footer, foot) || (u32)foot != bytes)
 		return "a footer differs from its header";
 	if (!may_link(f, link_at(f, &b->next)) || !may_link(f, link_at(f, &b->prev)))
 		return "a link leads nowhere";
 	return NULL;
 }
 
-/* Everything about a run that can be told without its neighbours on the lists. */
-static const char *check_run(const struct respool_freelist *f, const struct respool_run *run,
-			     const void **where)
-{
-	const struct respool_header *b;
-	const char *broken;
-	bool prev_used = true;
-
-	for_each_block(b, run) {
-		*where = b;
-		broken = check_block(f, run, b, prev_used);
-		if (broken)
-			return broken;
-		prev_used = is_used(b);
-	}
-	*where = b;
-	return check_block(f, run, b, prev_used);
-}
-
-/* Tags and links of a sound run, again under a new secret. */
-static void rebuild_run(struct respool_freelist *f, struct respool_run *run)
-{
-	struct respool_run *behind;
-	struct respool_header *b;
-
-	for_each_block(b, run) {
-		if (is_used(b))
-			make_live(f, b, bytes_of(b), flags_of(b));
-		else
-			make_free(f, b, bytes_of(b), flags_of(b));
-	}
-	set_tag(f, b, 0, flags_of(b));
-	/* Those that are linked again are intact. */
-	find_run_place(f, run, &behind);
-	insert_run(f, run, behind);
-}
-
-struct run_stacks {
-	struct respool_run *sound;
-	struct respool_run *damaged;
+/* What the runs and the classes each sum up to, to be held against the counters. */
+struct census {
+	u64 runs;
+	u64 held_bytes;
+	u64 live_blocks;
+	u64 live_bytes;
+	u64 free_blocks;
+	u64 free_bytes;
+	u64 rovers;
 };
 
-static void push_run(struct respool_run **stack, struct respool_run *run)
+static const char *count_block(const struct respool_freelist *f, const struct respool_run *run,
+			       const struct respool_header *b, u64 tag, struct census *sum)
 {
-	run->next = *stack;
-	*stack = run;
+	size_t bytes = respool_tag_bytes(tag);
+
+	sum->rovers += f->rover.run == run && f->rover.block == b;
+	if (tag & TAG_USED) {
+		sum->live_blocks++;
+		sum->live_bytes += bytes - RESPOOL_BLOCK_HEADER;
+		return NULL;
+	}
+	sum->free_blocks++;
+	sum->free_bytes += bytes;
+	return is_linked(f, b) ? NULL : "a free block is not on the list of its class";
 }
 
-static void sort_run(const struct respool_freelist *f, struct respool_run *run,
-		     struct run_stacks *to)
+/*
+ * Everything about a run of @bytes that can be told without its neighbours on the lists.
+ * With @sum those are asked too, and the blocks are counted there. Somebody who
+ * should not may write into the run at this moment, so each tag is read once:
+ * what was checked is what leads on.
+ */
+static const char *check_run(const struct respool_freelist *f, const struct respool_run *run,
+			     size_t bytes, struct census *sum, const void **where)
 {
-	const void *where;
+	const struct respool_header *end = end_of(run, bytes), *b = first_block(run);
+	u32 first = TAG_FIRST;
+	bool prev_used = true;
+	const char *broken;
+	u64 tag;
 
-	push_run(check_run(f, run, &where) ? &to->damaged : &to->sound, run);
+	for (;;) {
+		tag = READ_ONCE(b->tag);
+		*where = b;
+		broken = check_block(f, b, tag, first, prev_used, end);
+		if (broken || b == end)
+			return broken;
+		broken = sum ? count_block(f, run, b, tag, sum) : NULL;
+		if (broken)
+			return broken;
+		b = forward(b, respool_tag_bytes(tag));
+		prev_used = tag & TAG_USED;
+		first = 0;
+	}
 }
 
-/* A damaged run header cuts the list, so the rest is looked for from the far end. */
-static void sort_runs(const struct respool_freelist *f, struct run_stacks *to)
+/* A damaged run header cuts the list: the rest is looked for from the far end. */
+static void close_gap(struct respool_freelist *f)
 {
-	struct respool_run *run, *on;
+	struct respool_run *run, *before = NULL, *behind = NULL;
+	struct respool_run header;
 
-	for (run = f->retired_run; run && run_is_intact(f, run); run = on) {
-		on = run->next;
-		push_run(&to->damaged, run);
-	}
-	for (run = f->first_run; run && run_is_intact(f, run); run = on) {
-		on = run->next;
-		sort_run(f, run, to);
-	}
+	for (run = f->first_run; run && read_run(f, run, &header); run = header.next)
+		before = run;
 	if (!run)
 		return;
-	for (run = f->last_run; run && run_is_intact(f, run); run = on) {
-		on = run->prev;
-		sort_run(f, run, to);
+	for (run = f->last_run; run && run != before && read_run(f, run, &header);
+	     run = header.prev)
+		behind = run;
+	link_runs(f, before, behind);
+}
+
+static void retire_run(struct respool_freelist *f, struct respool_run *run)
+{
+	set_next_run(run, f->retired_run);
+	set_prev_run(run, NULL);
+	f->retired_run = run;
+}
+
+static void retire_damaged_runs(struct respool_freelist *f)
+{
+	struct respool_run *run, *prev = NULL;
+	struct respool_run header;
+	const void *where;
+
+	close_gap(f);
+	for (run = f->first_run; run && read_run(f, run, &header); run = header.next) {
+		if (!check_run(f, run, header.bytes, NULL, &where)) {
+			prev = run;
+			continue;
+		}
+		link_runs(f, prev, header.next);
+		retire_run(f, run);
 	}
 }
 
-static void forget_runs(struct respool_freelist *f)
+/* Tags and links of a run that was sound under the secret @old, again under the new one. */
+static void rebuild_run(struct respool_freelist *f, struct respool_run *run, size_t run_bytes,
+			u64 old)
 {
-	f->first_run = NULL;
-	f->last_run = NULL;
-	f->retired_run = NULL;
+	const struct respool_header *end = end_of(run, run_bytes);
+	struct respool_header *b = first_block(run);
+	size_t bytes;
+	u64 tag;
+
+	for (;; b = forward(b, bytes)) {
+		tag = READ_ONCE(b->tag);
+		bytes = respool_tag_bytes(tag);
+		/* Written over since it was checked? */
+		if (!is_tag(old, b, tag) || bytes > (uintptr_t)end - (uintptr_t)b) {
+			damaged(f, b);
+			return;
+		}
+		if (b == end)
+			break;
+		if (tag & TAG_USED)
+			make_live(f, b, bytes, tag & TAG_FLAGS);
+		else
+			make_free(f, b, bytes, tag & TAG_FLAGS);
+	}
+	set_tag(f, b, 0, tag & TAG_FLAGS);
+}
+
+static void forget_service(struct respool_freelist *f)
+{
 	f->rover = start_of(NULL);
 	f->top = NULL;
 	f->runs = 0;
@@ -1513,18 +1592,68 @@ static void forget_runs(struct respool_freelist *f)
 	memset(f->class, 0, sizeof(f->class));
 }
 
+/* The header of @run, sound or damaged under the secret @old, is the same under the new one. */
+static void change_run_secret(const struct respool_freelist *f, struct respool_run *run, u64 old)
+{
+	u64 at = (u64)(uintptr_t)run;
+
+	run->check += ((at ^ f->secret) - (at ^ old)) * MIX * MIX * MIX * MIX;
+}
+
+/* False if the header of @run is damaged; else @header is a copy of it. */
+static bool change_run(struct respool_freelist *f, struct respool_run *run, u64 old,
+		       struct respool_run *header)
+{
+	change_run_secret(f, run, old);
+	if (!read_run(f, run, header))
+		return false;
+	rebuild_run(f, run, header->bytes, old);
+	f->runs++;
+	return true;
+}
+
+static void change_retired_runs(struct respool_freelist *f, u64 old)
+{
+	struct respool_run *run, header, *prev = NULL;
+
+	for (run = f->retired_run; run; prev = run, run = header.next) {
+		change_run_secret(f, run, old);
+		if (read_run(f, run, &header))
+			continue;
+		if (prev)
+			set_next_run(prev, NULL);
+		else
+			f->retired_run = NULL;
+		break;
+	}
+}
+
+/*
+ * Whatever has a tag of the old secret is no block any more, but for what is in
+ * runs in service. Those were sound: what is not any more is damage met anew.
+ */
+static void change_secret(struct respool_freelist *f)
+{
+	struct respool_run *run, *gap, header;
+	u64 old = f->secret;
+
+	f->secret = old * MIX + 1;
+	forget_service(f);
+	for (run = f->first_run; run && change_run(f, run, old, &header); run = header.next)
+		;
+	gap = run;
+	if (gap)
+		damaged(f, gap);
+	for (run = gap ? f->last_run : NULL; run && run != gap && change_run(f, run, old, &header);
+	     run = header.prev)
+		;
+	change_retired_runs(f, old);
+}
+
 static u64 bytes_in_service(const struct respool_freelist *f)
 {
 	return f->live_bytes + f->live_blocks * RESPOOL_BLOCK_HEADER + f->free_bytes +
 	       f->runs * RESPOOL_RUN_OVERHEAD;
-}
-
-static void retire_run(struct respool_freelist *f, struct respool_run *run)
-{
-	run->next = f->retired_run;
-	run->prev = NULL;
-	run->check = run_check(f, run);
-	f->retired_run = run;
 }
 
 /**
@@ -1534,27 +1663,20 @@ static void retire_run(struct respool_freelist *f, struct respool_run *run)
  * Runs in which a tag or a link is damaged are retired: their memory counts as
  * held, their blocks no longer count at all. The other runs' lists are built
  * anew, under a new secret, so that whatever lies in a retired run, reachable
- * or not, is never again taken for a block. Walks the whole heap.
+ * or not, is never again taken for a block. Whoever did the damage may go on
+ * while this looks: what comes in between a check and its use is found, too, and
+ * each time the lists are built anew there is a run less. Walks the whole heap.
  */
 void respool_freelist_salvage(struct respool_freelist *f)
 {
-	struct run_stacks stacks = {};
 	u64 runs = f->runs;
-	struct respool_run *run, *on;
 
 	end_reading(f);
-	sort_runs(f, &stacks);
-	forget_runs(f);
-	f->damage = NULL;
-	f->secret = f->secret * MIX + 1;
-	for (run = stacks.sound; run; run = on) {
-		on = run->next;
-		rebuild_run(f, run);
-	}
-	for (run = stacks.damaged; run; run = on) {
-		on = run->next;
-		retire_run(f, run);
-	}
+	do {
+		f->damage = NULL;
+		retire_damaged_runs(f);
+		change_secret(f);
+	} while (f->damage);
 	f->retired_runs += runs - f->runs;
 	f->retired_bytes = f->held_bytes - bytes_in_service(f);
 }
@@ -1732,60 +1854,26 @@ size_t respool_freelist_around(const struct respool_freelist *f, const void *whe
 	return nr;
 }
 
-/* What the runs and the classes each sum up to, to be held against the counters. */
-struct census {
-	u64 runs;
-	u64 held_bytes;
-	u64 live_blocks;
-	u64 live_bytes;
-	u64 free_blocks;
-	u64 free_bytes;
-	u64 rovers;
-};
-
-static const char *count_run(const struct respool_freelist *f, const struct respool_run *run,
-			     struct census *sum, const void **where)
-{
-	const struct respool_header *b;
-	const char *broken = check_run(f, run, where);
-
-	if (broken)
-		return broken;
-	for_each_block(b, run) {
-		*where = b;
-		sum->rovers += f->rover.run == run && f->rover.block == b;
-		if (is_used(b)) {
-			sum->live_blocks++;
-			sum->live_bytes += bytes_of(b) - RESPOOL_BLOCK_HEADER;
-		} else {
-			if (!is_linked(f, b))
-				return "a free block is not on the list of its class";
-			sum->free_blocks++;
-			sum->free_bytes += bytes_of(b);
-		}
-	}
-	sum->runs++;
-	sum->held_bytes += run->bytes;
-	return NULL;
-}
-
 static const char *count_runs(const struct respool_freelist *f, struct census *sum,
 			      const void **where)
 {
 	const struct respool_run *run, *prev = NULL;
+	struct respool_run header;
 	const char *broken;
 
-	for (run = f->first_run; run; prev = run, run = run->next) {
+	for (run = f->first_run; run; prev = run, run = header.next) {
 		*where = run;
-		if (!run_is_intact(f, run))
+		if (!read_run(f, run, &header))
 			return "a run's header does not fit its check";
-		if (run->prev != prev)
+		if (header.prev != prev)
 			return "a run's links do not match";
 		if (goes_by_address(f) && (uintptr_t)run < (uintptr_t)prev)
 			return "the runs are not in order of address";
-		broken = count_run(f, run, sum, where);
+		broken = check_run(f, run, header.bytes, sum, where);
 		if (broken)
 			return broken;
+		sum->runs++;
+		sum->held_bytes += header.bytes;
 	}
 	*where = prev;
 	return prev == f->last_run ? NULL : "the list of runs does not end at its last";

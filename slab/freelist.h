@@ -243,22 +243,22 @@ static inline u64 respool_tag_step(u32 word)
 }
 
 /*
- * A tag of @word at the address @at. For one address the check is a bijection
+ * A tag of @word at the address @at, keyed with @secret. For one address the check is a bijection
  * of the word, so no change of a tag's size or flags alone, nor of its check
  * alone, goes unseen. It is linear too: a flag goes on or off by adding or
  * taking away respool_tag_step(), whatever else the tag says.
  */
-static inline u64 respool_tag(const struct respool_freelist *f, const void *at, u32 word)
+static inline u64 respool_tag(u64 secret, const void *at, u32 word)
 {
-	u64 mix = ((u64)(uintptr_t)at ^ f->secret) * RESPOOL_TAG_MIX;
+	u64 mix = ((u64)(uintptr_t)at ^ secret) * RESPOOL_TAG_MIX;
 
 	return (mix & ~0xffffffffULL) + respool_tag_step(word);
 }
 
 /* What is in the upper half where @tag is none for the address @at. */
-static inline u64 respool_tag_error(const struct respool_freelist *f, const void *at, u64 tag)
+static inline u64 respool_tag_error(u64 secret, const void *at, u64 tag)
 {
-	u64 mix = ((u64)(uintptr_t)at ^ f->secret) * RESPOOL_TAG_MIX;
+	u64 mix = ((u64)(uintptr_t)at ^ secret) * RESPOOL_TAG_MIX;
 
 	return (mix + (tag * RESPOOL_TAG_MIX << 32)) ^ tag;
 }
@@ -279,7 +279,7 @@ static inline bool respool_block_is_live(const struct respool_freelist *f, const
 	u64 error, other;
 
 	*tag = READ_ONCE(b->tag);
-	error = respool_tag_error(f, b, *tag) >> 32;
+	error = respool_tag_error(f->secret, b, *tag) >> 32;
 	other = (*tag ^ RESPOOL_TAG_USED) & (RESPOOL_TAG_USED | RESPOOL_TAG_CACHED);
 	return likely(!(error | other));
 }
@@ -355,7 +355,7 @@ static inline bool respool_block_is_cached(const struct respool_freelist *f, con
 	const struct respool_header *b = respool_header_of(ptr);
 	u64 tag = READ_ONCE(b->tag);
 
-	return !(respool_tag_error(f, b, tag) >> 32) && respool_tag_is_cached(tag);
+	return !(respool_tag_error(f->secret, b, tag) >> 32) && respool_tag_is_cached(tag);
 }
 
 /* How often respool_freelist_take() searches, at most. */

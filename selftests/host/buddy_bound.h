@@ -20,6 +20,9 @@ void __sanitizer_cov_trace_pc(void);
 /* Work done since the program began; always 0 in a fuzzer, whose coverage is its own. */
 unsigned long work_done(void);
 
+/* Let something happen in between, after so many steps of work from now on. */
+void interrupt_work(unsigned long steps, void (*what)(void));
+
 /* Conditions are looked for bit by bit at both ends and once for each order of a level. */
 #define SEARCHED_NODES		(RESPOOL_REGION_ORDER + 2)
 #define WORK_PER_NODE		128

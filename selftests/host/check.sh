@@ -116,12 +116,13 @@ core_source()
 	esac
 }
 
-# What a mutant of CORE is built with to be put to TEST: oracle, model or validate.
+# What a mutant of CORE is built with to be put to TEST: oracle, model, sweep or validate.
 objects_of()
 {
 	case $1 in
 	oracle) echo "$2_oracle $2_episode $2_twin harness work" ;;
 	model) echo "$2_model model $2_twin harness" ;;
+	sweep) echo "$2_sweep work" ;;
 	validate) echo "validate_sweep $cores harness work" | sed "s/ $2\b//" ;;
 	esac
 }
@@ -139,6 +140,7 @@ arguments_of()
 	case $1 in
 	oracle) echo "--steps $mutant_steps --seed 1" ;;
 	model) echo $mutant_states ;;
+	sweep) echo 1 ;;
 	esac
 }
 
@@ -217,7 +219,7 @@ mutants_of_test()
 	done <"mutants/$1"
 }
 
-plan=$((11 + $(cat mutants/validate mutants/model | grep -c -v '^#')))
+plan=$((11 + $(cat mutants/sweep mutants/validate mutants/model | grep -c -v '^#')))
 for core in $cores; do
 	plan=$((plan + 2 + $(grep -c -v '^#' "mutants/$core")))
 done
@@ -228,6 +230,7 @@ echo "1..$plan"
 bound buddy $((steps / 100)) "in pools of up to 1 TiB"
 bound freelist $((steps / 4)) "in heaps of up to 512 MiB"
 run freelist_sweep 600 "freelist: each damaged byte of its own is found or does no harm"
+mutants_of_test sweep
 run validate_sweep 600 "validate notices whatever is wrong with the data of a core"
 mutants_of_test validate
 model buddy

@@ -7,6 +7,9 @@
  * must answer as if nothing had been, or -EUCLEAN with nothing changed. Then
  * the heap is used on, salvaged, used again and emptied. Never may a live block
  * overlap another or lose its contents, nor a call work without end.
+ *
+ * Whoever damages memory does not stop for those who look at it: each word is also
+ * damaged at each moment of a salvage, and of a validate.
  */
 #include <stdalign.h>
 #include <stdarg.h>
@@ -76,7 +79,7 @@ static struct {
 	u32 mask;
 	struct call call;
 	enum respool_search search;
-	unsigned long cases, detected, harmless, damages;
+	unsigned long cases, detected, harmless, damages, moments;
 } sweep;
 
 static _Noreturn void __attribute__((format(printf, 1, 2))) fail(const char *fmt, ...)
@@ -337,7 +340,7 @@ static int call_core(const struct call *call)
 		return respool_freelist_remove_run(&now.f, run_at(call->nr));
 	default:
 		respool_freelist_salvage(&now.f);
-		return 0;
+		return now.f.damage ? -EUCLEAN : 0;
 	}
 }
 
@@ -548,7 +551,7 @@ static void use_on(void)
 }
 
 /* All blocks of runs in service can be freed, and the runs then be taken out. */
-static void empty_heap(void)
+static void empty_heap(u32 damages)
 {
 	u64 retired = now.f.retired_bytes;
 	u32 i;
@@ -567,7 +570,7 @@ static void empty_heap(void)
 	for (i = 0; i < NR_RUNS; i++)
 		if (respool_freelist_holds(&now.f, run_at(i)) && make_simple_call(REMOVE_RUN, i))
 			fail("an empty run is refused");
-	if (now.f.held_bytes != retired || retired > RUN_SPACE)
+	if (now.f.held_bytes != retired || retired > damages * RUN_SPACE)
 		fail("%lu bytes are held, %lu of them retired", (unsigned long)now.f.held_bytes,
 		     (unsigned long)retired);
 }
@@ -603,14 +606,15 @@ static void look_around(const u8 *where)
 		fail("nothing is shown behind");
 }
 
-static void go_on(void)
+static void go_on(u32 damages)
 {
 	use_on();
-	make_simple_call(SALVAGE, 0);
+	if (make_simple_call(SALVAGE, 0))
+		fail("damage is left");
 	expect_valid("salvaged,");
 	use_on();
 	expect_valid("used again,");
-	empty_heap();
+	empty_heap(damages);
 }
 
 static void sweep_byte(long at, u8 mask)
@@ -629,11 +633,57 @@ static void sweep_byte(long at, u8 mask)
 		save(&before);
 		/* A call that has not met it leaves the same heap as the next one. */
 		if (check_answer(&calls[i]) || sweep.cases % HARMLESS_SHARE == 0)
-			go_on();
+			go_on(1);
 	}
 }
 
 static const u8 masks[] = { 0xff, 0x01, 0x02, 0x04, 0x10, 0x80 };
+
+static void work_without_end(void)
+{
+	fail("%u basic blocks of work", MAX_WORK);
+}
+
+static void damage_meanwhile(void)
+{
+	arena[sweep.at] ^= sweep.mask;
+	interrupt_work(MAX_WORK, work_without_end);
+}
+
+/*
+ * Damage @word after @moment steps of a call on a heap, of which another run is
+ * damaged already. False if the call has done its work by then.
+ */
+static bool sweep_moment(enum what what, u64 *word, unsigned long moment)
+{
+	unsigned long work;
+
+	restore(&sound);
+	*words[0] ^= 0xff;
+	sweep.at = (u8 *)word + moment % sizeof(u64) - arena;
+	sweep.mask = masks[moment / sizeof(u64) % ARRAY_SIZE(masks)];
+	work = work_done();
+	interrupt_work(moment, damage_meanwhile);
+	if (make_simple_call(what, 0) && what == SALVAGE)
+		fail("damage is left");
+	work = work_done() - work;
+	interrupt_work(0, NULL);
+	if (work < moment)
+		return false;
+	sweep.moments++;
+	go_on(2);
+	return true;
+}
+
+static void sweep_moments(u64 *word)
+{
+	unsigned long moment;
+
+	for (moment = 1; sweep_moment(SALVAGE, word, moment); moment++)
+		;
+	for (moment = 1; sweep_moment(VALIDATE, word, moment); moment++)
+		;
+}
 
 static void sweep_heap(enum respool_search search, u32 nr_masks)
 {
@@ -649,6 +699,8 @@ static void sweep_heap(enum respool_search search, u32 nr_masks)
 		for (byte = 0; byte < sizeof(u64); byte++)
 			for (m = 0; m < nr_masks; m++)
 				sweep_byte((u8 *)words[i] + byte - arena, masks[m]);
+	for (i = 0; i < nr_words; i++)
+		sweep_moments(words[i]);
 }
 
 /* An argument: with only so many of the masks. */
@@ -663,5 +715,6 @@ int main(int argc, char **argv)
 	       nr_words, nr_calls);
 	printf("# freelist_sweep: %lu damages, %lu cases: %lu detected, %lu harmless\n",
 	       sweep.damages, sweep.cases, sweep.detected, sweep.harmless);
+	printf("# freelist_sweep: %lu damages in the midst of a call\n", sweep.moments);
 	return 0;
 }

@@ -317,10 +317,10 @@ static void ask_damaged_runs(void)
 	first->tag++;
 	expect_equal("empty", respool_freelist_run_is_empty(&heap, run), false);
 	heap_restore();
-	first->tag = respool_tag(&heap, first, RESPOOL_TAG_FLAGS);
+	first->tag = respool_tag(heap.secret, first, RESPOOL_TAG_FLAGS);
 	expect_equal("rows", respool_freelist_around(&heap, first, row, ARRAY_SIZE(row)), 2);
 	heap_restore();
-	first->tag = respool_tag(&heap, first, (u32)first->tag + 4096);
+	first->tag = respool_tag(heap.secret, first, (u32)first->tag + 4096);
 	expect_equal("rows", respool_freelist_around(&heap, first, row, ARRAY_SIZE(row)), 2);
 	heap_restore();
 	end[-1]++;
@@ -353,18 +353,18 @@ static void forge_tags(void)
 		b = header(i);
 		footer = (u64 *)((u8 *)b + block[i].bytes) - 1;
 		for (c = 0; c < ARRAY_SIZE(change); c++) {
-			b->tag = respool_tag(&heap, b, (u32)b->tag ^ change[c]);
+			b->tag = respool_tag(heap.secret, b, (u32)b->tag ^ change[c]);
 			expect_heap_broken("a forged header", i);
 		}
-		b->tag = respool_tag(&heap, b, (u32)b->tag & RESPOOL_TAG_FLAGS);
+		b->tag = respool_tag(heap.secret, b, (u32)b->tag & RESPOOL_TAG_FLAGS);
 		if (block[i].bytes)
 			expect_heap_broken("a forged header without a size", i);
 		heap_restore();
 		if (block[i].kind != RESPOOL_BLOCK_FREE)
 			continue;
-		b->tag = respool_tag(&heap, b, (u32)b->tag | RESPOOL_TAG_CACHED);
+		b->tag = respool_tag(heap.secret, b, (u32)b->tag | RESPOOL_TAG_CACHED);
 		expect_heap_broken("a free block that is marked as cached", i);
-		*footer = respool_tag(&heap, footer, (u32)*footer + 16);
+		*footer = respool_tag(heap.secret, footer, (u32)*footer + 16);
 		expect_heap_broken("a forged footer", i);
 	}
 }

@@ -3,10 +3,21 @@
 #include "buddy_bound.h"
 
 static unsigned long work;
+static struct {
+	unsigned long when;
+	void (*what)(void);
+} interruption;
 
 void __sanitizer_cov_trace_pc(void)
 {
-	work++;
+	if (++work == interruption.when)
+		interruption.what();
+}
+
+void interrupt_work(unsigned long steps, void (*what)(void))
+{
+	interruption.when = work + steps;
+	interruption.what = what;
 }
 
 unsigned long work_done(void)
