@@ -135,13 +135,17 @@ FIXTURE(together)
 	struct respool_test_pool_stats before;
 };
 
+/* In step, all of a round is damaged before anybody meets it; else one looks while others write. */
 FIXTURE_VARIANT(together)
 {
 	unsigned int flags;
+	bool in_step;
 };
 
 FIXTURE_VARIANT_ADD(together, magazines) { .flags = 0 };
 FIXTURE_VARIANT_ADD(together, no_magazines) { .flags = NO_MAGAZINES };
+FIXTURE_VARIANT_ADD(together, magazines_in_step) { .flags = 0, .in_step = true };
+FIXTURE_VARIANT_ADD(together, no_magazines_in_step) { .flags = NO_MAGAZINES, .in_step = true };
 
 FIXTURE_SETUP(together)
 {
@@ -160,11 +164,9 @@ static bool is_refused(int fd, unsigned int handle)
 	       !run(fd, OP(LEAK, .handle = handle), NULL);
 }
 
-/*
- * Whether each damaged block was refused and the others were served. All of a round is
- * damaged before anybody meets it.
- */
-static bool only_damaged_blocks_are_refused(int fd, int process, pthread_barrier_t *all)
+/* Whether each damaged block was refused and the others were served. */
+static bool only_damaged_blocks_are_refused(int fd, int process, pthread_barrier_t *all,
+					    bool in_step)
 {
 	unsigned int large = OWN(process, TIMES), small = large + 1, victim;
 
@@ -174,13 +176,14 @@ static bool only_damaged_blocks_are_refused(int fd, int process, pthread_barrier
 		if (make(fd, victim, RUN_OF_ITS_OWN) || make(fd, large, RUN_OF_ITS_OWN) ||
 		    make(fd, small, 200))
 			return false;
-		pthread_barrier_wait(all);
+		if (in_step)
+			pthread_barrier_wait(all);
 		if (poke(fd, victim, -8, 0))
 			return false;
-		pthread_barrier_wait(all);
+		if (in_step)
+			pthread_barrier_wait(all);
 		if (!is_refused(fd, victim) || drop(fd, large) || drop(fd, small))
 			return false;
-		pthread_barrier_wait(all);
 	}
 	return true;
 }
@@ -200,7 +203,8 @@ TEST_F(together, each_damage_is_found_and_reaches_nobody_else)
 	ASSERT_EQ(0, pthread_barrier_init(all, &shared, PROCESSES));
 	for (i = 0; i < PROCESSES; i++)
 		if (!fork())
-			_exit(!only_damaged_blocks_are_refused(self->fd, i, all));
+			_exit(!only_damaged_blocks_are_refused(self->fd, i, all,
+							       variant->in_step));
 	for (i = 0; i < PROCESSES; i++) {
 		ASSERT_LT(0, wait(&status));
 		EXPECT_EQ(0, status);
