@@ -1012,8 +1012,9 @@ unsigned int respool_freelist_take(struct respool_freelist *f, size_t bytes, uns
  */
 static int refuse(struct respool_freelist *f, const void *ptr)
 {
-	struct respool_header *b;
+	struct respool_header *b, *next;
 	struct respool_run *run;
+	u64 tag;
 	int err;
 
 	err = find_run(f, f->first_run, ptr, &run);
@@ -1023,13 +1024,15 @@ static int refuse(struct respool_freelist *f, const void *ptr)
 		err = find_run(f, f->retired_run, ptr, &run);
 		return err ? err : run ? -EUCLEAN : -EFAULT;
 	}
-	for (b = first_block(run); (uintptr_t)b < (uintptr_t)ptr; b = after(b)) {
-		if (!is_intact(f, b))
+	for (b = first_block(run); (uintptr_t)b < (uintptr_t)ptr; b = next) {
+		tag = READ_ONCE(b->tag);
+		if (!is_tag(f->secret, b, tag))
 			return damaged(f, b);
-		if (!bytes_of(b))
+		next = forward(b, respool_tag_bytes(tag));
+		if (next == b)
 			break;
-		if ((uintptr_t)ptr < (uintptr_t)after(b))
-			return is_live(b) ? -EINVAL : -EALREADY;
+		if ((uintptr_t)ptr < (uintptr_t)next)
+			return tag & TAG_USED && !(tag & TAG_CACHED) ? -EINVAL : -EALREADY;
 	}
 	return -EINVAL;
 }
@@ -1736,26 +1739,28 @@ void respool_freelist_close(struct respool_freelist *f, struct respool_cursor *c
 static void describe_block(const struct respool_freelist *f, const struct respool_header *b,
 			   struct respool_block_row *row)
 {
-	const u64 *footer;
+	u64 tag = READ_ONCE(b->tag), foot;
+	u64 *footer;
 
 	memset(row, 0, sizeof(*row));
 	row->addr = b;
 	row->kind = RESPOOL_BLOCK_DAMAGED;
-	if (!is_intact(f, b))
+	if (!is_tag(f->secret, b, tag))
 		return;
-	row->bytes = bytes_of(b);
-	row->prev_used = flags_of(b) & TAG_PREV_USED;
-	row->kind = is_live(b) ? RESPOOL_BLOCK_USED :
-		    is_used(b) ? RESPOOL_BLOCK_CACHED : RESPOOL_BLOCK_FREE;
+	row->bytes = respool_tag_bytes(tag);
+	row->prev_used = tag & TAG_PREV_USED;
+	row->kind = !(tag & TAG_USED) ? RESPOOL_BLOCK_FREE :
+		    tag & TAG_CACHED ? RESPOOL_BLOCK_CACHED : RESPOOL_BLOCK_USED;
 	if (!row->bytes)
 		row->kind = RESPOOL_BLOCK_END;
 	if (row->kind != RESPOOL_BLOCK_FREE)
 		return;
 	row->next = link_at(f, &b->next);
 	row->prev = link_at(f, &b->prev);
-	footer = footer_before(after(b));
-	if (is_intact(f, footer))
-		row->footer = (u32)*footer;
+	footer = footer_before(forward(b, row->bytes));
+	foot = READ_ONCE(*footer);
+	if (is_tag(f->secret, footer, foot))
+		row->footer = (u32)foot;
 }
 
 /**
@@ -1776,6 +1781,7 @@ static void describe_block(const struct respool_freelist *f, const struct respoo
 size_t respool_freelist_look(const struct respool_freelist *f, struct respool_cursor *c,
 			     struct respool_block_row *rows, size_t nr_rows)
 {
+	struct respool_run header;
 	size_t nr = 0;
 
 	while (c->run && nr < nr_rows) {
@@ -1785,40 +1791,46 @@ size_t respool_freelist_look(const struct respool_freelist *f, struct respool_cu
 		c->block = forward(c->block, row->bytes);
 		if (row->bytes && run_covers(c->run, c->block))
 			continue;
-		enter_run(f, c, run_is_intact(f, c->run) ? c->run->next : NULL);
+		enter_run(f, c, read_run(f, c->run, &header) ? header.next : NULL);
 		break;
 	}
 	return nr;
 }
 
-/* The run that covers an address, from both ends of the list: damage may cut it. */
-static const struct respool_run *run_around(const struct respool_freelist *f, const void *addr)
+/*
+ * The run that covers an address, and a copy of its header, from both ends of the
+ * list: damage may cut it.
+ */
+static const struct respool_run *run_around(const struct respool_freelist *f, const void *addr,
+					    struct respool_run *header)
 {
 	const struct respool_run *run;
 
-	for (run = f->first_run; run && run_is_intact(f, run); run = run->next)
-		if (run_covers(run, addr))
+	for (run = f->first_run; run && read_run(f, run, header); run = header->next)
+		if ((uintptr_t)addr - (uintptr_t)run < header->bytes)
 			return run;
-	for (run = run ? f->last_run : NULL; run && run_is_intact(f, run); run = run->prev)
-		if (run_covers(run, addr))
+	for (run = run ? f->last_run : NULL; run && read_run(f, run, header); run = header->prev)
+		if ((uintptr_t)addr - (uintptr_t)run < header->bytes)
 			return run;
 	return NULL;
 }
 
 /*
- * The header behind @b, %NULL behind the end tag. Behind a damaged one, whose
- * size is not known, that is the next thing that looks like a header.
+ * The header behind @b in a run that ends at @end, %NULL behind that. Behind a
+ * damaged one, whose size is not known, that is the next thing that looks like a
+ * header.
  */
 static const struct respool_header *step(const struct respool_freelist *f,
-					 const struct respool_run *run,
-					 const struct respool_header *b)
+					 const struct respool_header *b,
+					 const struct respool_header *end)
 {
-	const struct respool_header *end = end_tag(run);
+	u64 tag = READ_ONCE(b->tag);
+	size_t bytes = respool_tag_bytes(tag);
 
 	if (b == end)
 		return NULL;
-	if (is_intact(f, b) && bytes_of(b) && (uintptr_t)after(b) <= (uintptr_t)end)
-		return after(b);
+	if (is_tag(f->secret, b, tag) && bytes && bytes <= (uintptr_t)end - (uintptr_t)b)
+		return forward(b, bytes);
 	do {
 		b = forward(b, RESPOOL_BLOCK_ALIGN);
 	} while (b != end && !is_intact(f, b));
@@ -1841,12 +1853,16 @@ static const struct respool_header *step(const struct respool_freelist *f,
 size_t respool_freelist_around(const struct respool_freelist *f, const void *where,
 			       struct respool_block_row *rows, size_t nr_rows)
 {
-	const struct respool_run *run = run_around(f, where);
-	const struct respool_header *b, *next;
+	struct respool_run header;
+	const struct respool_run *run = run_around(f, where, &header);
+	const struct respool_header *b, *next, *end;
 	size_t nr = 0;
 
-	for (b = run ? first_block(run) : NULL; b && nr < nr_rows; b = next) {
-		next = step(f, run, b);
+	if (!run)
+		return 0;
+	end = end_of(run, header.bytes);
+	for (b = first_block(run); b && nr < nr_rows; b = next) {
+		next = step(f, b, end);
 		if (nr == RESPOOL_AROUND_BEFORE && next && (uintptr_t)next <= (uintptr_t)where)
 			memmove(rows, rows + 1, --nr * sizeof(*rows));
 		describe_block(f, b, &rows[nr++]);

@@ -9,7 +9,7 @@
  * overlap another or lose its contents, nor a call work without end.
  *
  * Whoever damages memory does not stop for those who look at it: each word is also
- * damaged at each moment of a salvage, and of a validate.
+ * damaged at each moment of a salvage, of a validate, and of a walk through the blocks.
  */
 #include <stdalign.h>
 #include <stdarg.h>
@@ -87,7 +87,7 @@ static _Noreturn void __attribute__((format(printf, 1, 2))) fail(const char *fmt
 	static const char *const names[] = {
 		"free", "alloc", "resize", "usable_size", "run_to_extend", "take", "end", "give",
 		"put", "validate", "add_run", "extend_run", "trim_run", "remove_run", "salvage",
-		"look around",
+		"look",
 	};
 	const struct call *call = &sweep.call;
 	va_list args;
@@ -305,6 +305,19 @@ static int call_trim(u32 nr)
 	return err;
 }
 
+/* Through all blocks, and around the damage. */
+static void call_look(void)
+{
+	struct respool_block_row row[RESPOOL_AROUND_BEFORE + 1];
+	struct respool_cursor cursor;
+
+	respool_freelist_open(&now.f, &cursor);
+	while (respool_freelist_look(&now.f, &cursor, row, 1))
+		;
+	respool_freelist_close(&now.f, &cursor);
+	respool_freelist_around(&now.f, arena + sweep.at, row, ARRAY_SIZE(row));
+}
+
 static int call_core(const struct call *call)
 {
 	const void *where;
@@ -338,6 +351,9 @@ static int call_core(const struct call *call)
 		return respool_freelist_add_run(&now.f, run_at(call->nr), RUN_BYTES);
 	case REMOVE_RUN:
 		return respool_freelist_remove_run(&now.f, run_at(call->nr));
+	case LOOK:
+		call_look();
+		return 0;
 	default:
 		respool_freelist_salvage(&now.f);
 		return now.f.damage ? -EUCLEAN : 0;
@@ -682,6 +698,8 @@ static void sweep_moments(u64 *word)
 	for (moment = 1; sweep_moment(SALVAGE, word, moment); moment++)
 		;
 	for (moment = 1; sweep_moment(VALIDATE, word, moment); moment++)
+		;
+	for (moment = 1; sweep_moment(LOOK, word, moment); moment++)
 		;
 }
 
