@@ -11,6 +11,7 @@
  * CALLS=N of the environment, or 6,000, SEED=S as in other tests.
  */
 #define _GNU_SOURCE
+#include <limits.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -509,7 +510,8 @@ FIXTURE_TEARDOWN(heap_fuzz)
 	EXPECT_EQ(0, client_unload("respool_importer"));
 }
 
-TEST_F(heap_fuzz, calls_that_are_nearly_right_mix_no_buffers_and_lose_none)
+/* For as long as whoever says how many calls it is allows. */
+TEST_F_TIMEOUT(heap_fuzz, calls_that_are_nearly_right_mix_no_buffers_and_lose_none, INT_MAX)
 {
 	const char *given = getenv("CALLS");
 	unsigned long calls = given ? strtoul(given, NULL, 0) : 6000;
