@@ -535,13 +535,16 @@ static void take_place(struct respool_buddy *b, unsigned int l, unsigned int ord
 static void open_node(struct respool_buddy *b, unsigned int l, unsigned long place)
 {
 	unsigned int from = l + 1;
+	unsigned long w;
 
 	while (!unit_is_free(b, from, place))
 		from++;
-	while (from > l) {
-		take_place(b, from--, 0, place);
-		set_node(&b->level[from], word_at(&b->level[from], place, from) / NODE_WORDS,
-			 true);
+	take_place(b, from, 0, place);
+	while (from-- > l) {
+		w = word_at(&b->level[from], place, from);
+		set_node(&b->level[from], w / NODE_WORDS, true);
+		if (from > l)
+			take_units(b, from, w, bit_at(place, from), 0, NODE_ORDER);
 	}
 }
 
@@ -550,9 +553,14 @@ static void take(struct respool_buddy *b, unsigned long place, unsigned int orde
 {
 	unsigned int l = order / NODE_ORDER;
 
-	if (!unit_is_free(b, l, place))
+	order %= NODE_ORDER;
+	if (unit_is_free(b, l, place)) {
+		take_place(b, l, order, place);
+	} else {
 		open_node(b, l, place);
-	take_place(b, l, order % NODE_ORDER, place);
+		take_units(b, l, word_at(&b->level[l], place, l), bit_at(place, l), order,
+			   NODE_ORDER);
+	}
 }
 
 /*
@@ -664,19 +672,29 @@ static unsigned long take_best(struct respool_buddy *b, unsigned int order)
 
 /* Allocation and free */
 
+static void count_pages_allocated(struct respool_buddy *b, unsigned long nr_pages)
+{
+	b->allocated_pages += nr_pages;
+	b->free_pages -= nr_pages;
+	b->peak_pages = max(b->peak_pages, b->allocated_pages);
+}
+
+static void count_pages_freed(struct respool_buddy *b, unsigned long nr_pages)
+{
+	b->allocated_pages -= nr_pages;
+	b->free_pages += nr_pages;
+}
+
 static void count_allocated(struct respool_buddy *b, unsigned int order, unsigned long blocks)
 {
 	b->nr_allocated[order] += blocks;
-	b->allocated_pages += blocks << order;
-	b->free_pages -= blocks << order;
-	b->peak_pages = max(b->peak_pages, b->allocated_pages);
+	count_pages_allocated(b, blocks << order);
 }
 
 static void count_freed(struct respool_buddy *b, unsigned int order, unsigned long blocks)
 {
 	b->nr_allocated[order] -= blocks;
-	b->allocated_pages -= blocks << order;
-	b->free_pages += blocks << order;
+	count_pages_freed(b, blocks << order);
 }
 
 /*
@@ -728,25 +746,40 @@ static void take_range(struct respool_buddy *b, unsigned long place, unsigned lo
 	}
 }
 
+/* Put the parts of a row of @nr_pages pages from @place on the books, from the page @done on. */
+static void mark_parts(struct respool_buddy *b, unsigned long place, unsigned long done,
+		       unsigned long nr_pages)
+{
+	unsigned int part;
+
+	count_pages_allocated(b, nr_pages - done);
+	for (; done < nr_pages; done += 1UL << part) {
+		part = largest_order_at(b, place + done, nr_pages - done);
+		b->state[page_at(b, place) + done] = RESPOOL_STATE_PART | part;
+		b->nr_allocated[part]++;
+	}
+}
+
 /* Write down that @tag holds @nr_pages pages from @place, a row of parts unless a block. */
+static void mark_head(struct respool_buddy *b, unsigned long place, unsigned long nr_pages,
+		      unsigned int tag)
+{
+	unsigned int order = largest_order_at(b, place, nr_pages);
+	u8 *state = &b->state[page_at(b, place)];
+
+	if (nr_pages == 1UL << order) {
+		respool_state_mark(state, order, tag);
+		return;
+	}
+	state[0] = RESPOOL_STATE_EXACT | order;
+	state[order || nr_pages == 2 ? 1 : 2] = RESPOOL_STATE_OWNER | tag;
+}
+
 static void mark_range(struct respool_buddy *b, unsigned long place, unsigned long nr_pages,
 		       unsigned int tag)
 {
-	unsigned int order = largest_order_at(b, place, nr_pages), part;
-	unsigned long page = page_at(b, place), done;
-
-	if (nr_pages == 1UL << order) {
-		respool_state_mark(&b->state[page], order, tag);
-		count_allocated(b, order, 1);
-		return;
-	}
-	for (done = 0; done < nr_pages; done += 1UL << part) {
-		part = largest_order_at(b, place + done, nr_pages - done);
-		b->state[page + done] = RESPOOL_STATE_PART | part;
-		count_allocated(b, part, 1);
-	}
-	b->state[page] = RESPOOL_STATE_EXACT | order;
-	b->state[page + (order || nr_pages == 2 ? 1 : 2)] = RESPOOL_STATE_OWNER | tag;
+	mark_parts(b, place, 0, nr_pages);
+	mark_head(b, place, nr_pages, tag);
 }
 
 /* Allocate exactly @nr_pages pages: the first of a block of the order above. */
@@ -1348,22 +1381,42 @@ static bool search(const struct respool_buddy *b, struct search *s)
 	return s->found != RESPOOL_NO_PAGE;
 }
 
+/* End of the free pages from @place on, as far as one word tells; @place if it is not free. */
+static unsigned long free_until(const struct respool_buddy *b, unsigned long place)
+{
+	const struct respool_level *level;
+	unsigned int l, bit;
+	u64 taken;
+
+	for (l = 0; l < b->levels; l++) {
+		level = &b->level[l];
+		bit = bit_at(place, l);
+		taken = ~level->word[word_at(level, place, l)] >> bit;
+		if (!taken)
+			return place_at(level, word_at(level, place, l) + 1, 0, l);
+		if (!(taken & 1))
+			return place_at(level, word_at(level, place, l), bit + __ffs64(taken), l);
+	}
+	return place;
+}
+
 /*
  * Whether all pages from @place to before @end are free. @resume is where it is
- * known to: @end, or the end of what is in the way.
+ * known to: @end or beyond, or the end of what is in the way.
  */
 static bool range_is_free(const struct respool_buddy *b, unsigned long place, unsigned long end,
 			  unsigned long *resume)
 {
 	struct respool_block block;
 
-	while (place < end) {
+	for (; place < end; place = *resume) {
+		*resume = free_until(b, place);
+		if (*resume > place)
+			continue;
 		respool_buddy_find(b, page_at(b, place), &block);
 		/* Damaged state bytes put a page in no block; get past it all the same. */
-		place = max(place + 1, place_of(b, block.page) + block.nr_pages);
-		*resume = place;
-		if (block.kind != RESPOOL_PAGE_FREE)
-			return false;
+		*resume = max(place + 1, place_of(b, block.page) + block.nr_pages);
+		return false;
 	}
 	return true;
 }
@@ -1462,24 +1515,39 @@ unsigned long respool_buddy_alloc_fit(struct respool_buddy *b, const struct resp
 	return page_at(b, place);
 }
 
-/* Take the row of parts of an allocated block off the books; its pages stay taken. */
-static void unmark_range(struct respool_buddy *b, unsigned long place, unsigned long nr_pages)
+/* Take the parts from @page, the first of 2^@part, to @end off the books; the pages stay taken. */
+static void unmark_parts(struct respool_buddy *b, unsigned long page, unsigned long end,
+			 unsigned int part)
 {
-	unsigned long page = page_at(b, place), done;
-	unsigned int part;
-
-	for (done = 0; done < nr_pages; done += 1UL << part) {
-		part = largest_order_at(b, place + done, nr_pages - done);
-		b->state[page + done] = RESPOOL_STATE_NONE;
+	count_pages_freed(b, end - page);
+	for (;;) {
+		b->state[page] = RESPOOL_STATE_NONE;
 		if (part)
-			b->state[page + done + 1] = RESPOOL_STATE_NONE;
-		count_freed(b, part, 1);
+			b->state[page + 1] = RESPOOL_STATE_NONE;
+		b->nr_allocated[part]--;
+		page += 1UL << part;
+		if (page == end)
+			break;
+		part = respool_state_order(b->state[page]);
 	}
 }
 
 /*
+ * Pages in front that are in the same parts wherever of two ends the row from
+ * @place on has: those before both ends' highest bit that differs. None if the
+ * first part is one page, for then the owner stands in the second.
+ */
+static unsigned long common_pages(unsigned long place, unsigned long end, unsigned long other)
+{
+	unsigned long differ = 1UL << fls64(end ^ other);
+
+	return place & 1 ? 0 : max(place, round_down(end, differ)) - place;
+}
+
+/*
  * Make the allocated block that starts at @page longer or shorter at its end.
- * It may end anywhere, so its parts are cut anew, at most two of an order.
+ * It may end anywhere, so those of its parts that it then has not are cut anew,
+ * at most two of an order.
  *
  * Returns 0 with what it was in @was, what respool_buddy_free() would say of
  * @page, -EINVAL for no pages, or -ENOSPC if those behind the block are not all
@@ -1488,7 +1556,7 @@ static void unmark_range(struct respool_buddy *b, unsigned long place, unsigned 
 int respool_buddy_resize(struct respool_buddy *b, unsigned long page, unsigned long nr_pages,
 			 struct respool_block *was)
 {
-	unsigned long place = place_of(b, page), end = place + nr_pages, old, resume;
+	unsigned long place = place_of(b, page), end = place + nr_pages, old, same, resume;
 	u8 state;
 
 	if (page >= b->nr_pages)
@@ -1511,12 +1579,16 @@ int respool_buddy_resize(struct respool_buddy *b, unsigned long page, unsigned l
 	/* As in respool_buddy_free(). */
 	if (cmpxchg(&b->state[page], state, RESPOOL_STATE_NONE) != state)
 		return -EALREADY;
-	unmark_range(b, place, old);
+	same = common_pages(place, place + old, end);
+	if (same < old)
+		unmark_parts(b, page + same, page + old,
+			     same ? respool_state_order(b->state[page + same]) : was->order);
 	if (nr_pages > old)
 		take_range(b, place + old, end);
 	else
 		give_range(b, end, place + old);
-	mark_range(b, place, nr_pages, was->tag);
+	mark_parts(b, place, same, nr_pages);
+	mark_head(b, place, nr_pages, was->tag);
 	return 0;
 }
 
