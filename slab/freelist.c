@@ -553,43 +553,6 @@ void respool_freelist_init(struct respool_freelist *f, u64 secret, enum respool_
 }
 
 /**
- * respool_freelist_add_run() - Bring memory in, as one free block.
- * @f: free list
- * @mem: the memory, aligned to RESPOOL_BLOCK_ALIGN; whatever lies between two
- *	runs of one free list must be readable
- * @bytes: its length, a multiple of RESPOOL_BLOCK_ALIGN
- *
- * The block is the first its class will give. Walks the runs if searches go by
- * address.
- *
- * Return: 0, %-EINVAL for memory that cannot be a run, or %-EUCLEAN.
- */
-int respool_freelist_add_run(struct respool_freelist *f, void *mem, size_t bytes)
-{
-	struct respool_run *run = mem, *behind;
-	int err;
-
-	if ((uintptr_t)mem % RESPOOL_BLOCK_ALIGN || bytes % RESPOOL_BLOCK_ALIGN ||
-	    bytes < RESPOOL_RUN_OVERHEAD + RESPOOL_BLOCK_MIN ||
-	    bytes - RESPOOL_RUN_OVERHEAD > RESPOOL_BLOCK_MAX)
-		return -EINVAL;
-	err = find_run_place(f, run, &behind);
-	if (err)
-		return err;
-
-	f->low = min_t(uintptr_t, f->low, (uintptr_t)mem);
-	f->high = max_t(uintptr_t, f->high, (uintptr_t)mem + bytes);
-	f->held_bytes += bytes;
-	memset(run, 0, sizeof(*run));
-	run->bytes = bytes;
-	run->check = run_check(f->secret, run, run);
-	insert_run(f, run, behind);
-	set_tag(f, end_tag(run), 0, TAG_USED);
-	make_free(f, first_block(run), bytes - RESPOOL_RUN_OVERHEAD, TAG_PREV_USED | TAG_FIRST);
-	return 0;
-}
-
-/**
  * respool_freelist_run_is_empty() - Whether a run has no live block.
  * @f: free list
  * @run: run in service
@@ -888,6 +851,107 @@ static size_t front_gap(const struct respool_header *b, size_t align)
 	return gap;
 }
 
+/* Free memory in a run that is on no list. */
+struct room {
+	struct respool_run *run;
+	struct respool_header *block;
+	size_t bytes;
+	u32 flags;
+};
+
+/* Make the first @need aligned bytes of @room a live block; returns its payload. */
+static __always_inline void *hand_out(struct respool_freelist *f, struct room room, size_t need,
+				      size_t align)
+{
+	size_t gap = front_gap(room.block, align);
+
+	if (gap) {
+		make_free(f, room.block, gap, room.flags);
+		room.block = forward(room.block, gap);
+		room.bytes -= gap;
+		room.flags = 0;
+		f->splits++;
+	}
+	place(f, room.block, room.bytes, need, room.flags);
+	note_peak(f);
+	return &room.block->next;
+}
+
+/* As block_bytes(), for a request that may be for none and has to be served from @room. */
+static __always_inline int room_bytes(const struct room *room, size_t size, size_t align,
+				      size_t *need)
+{
+	size_t span = 0;
+	int err;
+
+	*need = 0;
+	err = size ? block_bytes(size, align, need, &span) : 0;
+	if (err)
+		return err;
+	return span > room->bytes ? -ENOMEM : 0;
+}
+
+/* Make @room a free block, but for what is to be handed out of it. */
+static __always_inline void use_room(struct respool_freelist *f, const struct room *room,
+				     size_t need, size_t align, void **ptr)
+{
+	if (!need) {
+		make_free(f, room->block, room->bytes, room->flags);
+		return;
+	}
+	if (f->search == RESPOOL_SEARCH_NEXT)
+		f->rover = (struct respool_place){ .run = room->run, .block = room->block };
+	*ptr = hand_out(f, *room, need, align);
+}
+
+/**
+ * respool_freelist_add_run() - Bring memory in, and serve a request from it.
+ * @f: free list
+ * @mem: the memory, aligned to RESPOOL_BLOCK_ALIGN; whatever lies between two
+ *	runs of one free list must be readable
+ * @bytes: its length, a multiple of RESPOOL_BLOCK_ALIGN
+ * @size: bytes wanted of it, 0 for none: all is one free block then, the first
+ *	that its class will give
+ * @align: as for respool_freelist_alloc()
+ * @ptr: set to the payload of the block that is handed out
+ *
+ * Walks the runs if searches go by address.
+ *
+ * Return: 0, %-EINVAL for memory that cannot be a run, %-EUCLEAN, or for the request
+ * %-EINVAL, %-EOVERFLOW, or %-ENOMEM if there it cannot be served.
+ */
+int respool_freelist_add_run(struct respool_freelist *f, void *mem, size_t bytes, size_t size,
+			     size_t align, void **ptr)
+{
+	struct respool_run *run = mem, *behind;
+	struct room room = { .run = run, .block = first_block(run),
+			     .bytes = bytes - RESPOOL_RUN_OVERHEAD,
+			     .flags = TAG_PREV_USED | TAG_FIRST };
+	size_t need;
+	int err;
+
+	if ((uintptr_t)mem % RESPOOL_BLOCK_ALIGN || bytes % RESPOOL_BLOCK_ALIGN ||
+	    bytes < RESPOOL_RUN_OVERHEAD + RESPOOL_BLOCK_MIN ||
+	    bytes - RESPOOL_RUN_OVERHEAD > RESPOOL_BLOCK_MAX)
+		return -EINVAL;
+	err = room_bytes(&room, size, align, &need);
+	if (!err)
+		err = find_run_place(f, run, &behind);
+	if (err)
+		return err;
+
+	f->low = min_t(uintptr_t, f->low, (uintptr_t)mem);
+	f->high = max_t(uintptr_t, f->high, (uintptr_t)mem + bytes);
+	f->held_bytes += bytes;
+	memset(run, 0, sizeof(*run));
+	run->bytes = bytes;
+	run->check = run_check(f->secret, run, run);
+	insert_run(f, run, behind);
+	set_tag(f, end_tag(run), 0, TAG_USED);
+	use_room(f, &room, need, align, ptr);
+	return 0;
+}
+
 /**
  * respool_freelist_alloc() - Hand out a block.
  * @f: free list
@@ -904,11 +968,11 @@ static size_t front_gap(const struct respool_header *b, size_t align)
  */
 int respool_freelist_alloc(struct respool_freelist *f, size_t size, size_t align, void **ptr)
 {
-	size_t need, span, room, gap;
 	struct respool_header *b;
 	struct respool_place fit;
 	struct links links;
-	u32 flags;
+	size_t need, span;
+	struct room room;
 	int err;
 
 	err = block_bytes(size, align, &need, &span);
@@ -925,19 +989,8 @@ int respool_freelist_alloc(struct respool_freelist *f, size_t size, size_t align
 	unlink_block(f, b, &links);
 	if (f->search == RESPOOL_SEARCH_NEXT)
 		f->rover = fit;
-	room = bytes_of(b);
-	flags = flags_of(b);
-	gap = front_gap(b, align);
-	if (gap) {
-		make_free(f, b, gap, flags);
-		b = forward(b, gap);
-		room -= gap;
-		flags = 0;
-		f->splits++;
-	}
-	place(f, b, room, need, flags);
-	note_peak(f);
-	*ptr = &b->next;
+	room = (struct room){ .block = b, .bytes = bytes_of(b), .flags = flags_of(b) };
+	*ptr = hand_out(f, room, need, align);
 	return 0;
 }
 
@@ -1115,16 +1168,23 @@ static void move_end(struct respool_freelist *f, struct respool_run *run, size_t
  * @run: run in service
  * @bytes: length of the memory, which begins where the run ends; a multiple of
  *	RESPOOL_BLOCK_ALIGN
+ * @size: as for respool_freelist_add_run()
+ * @align: the same
+ * @ptr: the same
  *
  * The run becomes longer, by its last block if that is free, else by a new one.
  *
  * Return: 0, %-EINVAL for memory that cannot be a block or would make one too
- * large, or %-EUCLEAN.
+ * large, %-EUCLEAN, or for the request as respool_freelist_add_run().
  */
-int respool_freelist_extend_run(struct respool_freelist *f, struct respool_run *run, size_t bytes)
+int respool_freelist_extend_run(struct respool_freelist *f, struct respool_run *run, size_t bytes,
+				size_t size, size_t align, void **ptr)
 {
-	struct respool_header *end = end_tag(run), *last;
+	struct room room = { .run = run, .block = end_tag(run), .bytes = bytes,
+			     .flags = TAG_PREV_USED };
+	struct respool_header *last;
 	struct links links;
+	size_t need;
 	int err = find_last(f, run, &last, &links);
 
 	if (err)
@@ -1132,16 +1192,21 @@ int respool_freelist_extend_run(struct respool_freelist *f, struct respool_run *
 	if (bytes % RESPOOL_BLOCK_ALIGN || bytes < RESPOOL_BLOCK_MIN ||
 	    bytes > RESPOOL_BLOCK_MAX - (run->bytes - RESPOOL_RUN_OVERHEAD))
 		return -EINVAL;
+	if (last)
+		room.bytes += bytes_of(last);
+	err = room_bytes(&room, size, align, &need);
+	if (err)
+		return err;
 
 	move_end(f, run, run->bytes + bytes);
 	f->high = max_t(uintptr_t, f->high, (uintptr_t)run + run->bytes);
-	if (!last) {
-		make_free(f, end, bytes, TAG_PREV_USED);
-		return 0;
+	if (last) {
+		leave_block(f, room.block, last, end_tag(run));
+		unlink_block(f, last, &links);
+		room.block = last;
+		room.flags = flags_of(last);
 	}
-	leave_block(f, end, last, end_tag(run));
-	unlink_block(f, last, &links);
-	make_free(f, last, bytes_of(last) + bytes, flags_of(last));
+	use_room(f, &room, need, align, ptr);
 	return 0;
 }
 

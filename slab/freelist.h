@@ -364,9 +364,11 @@ static inline bool respool_block_is_cached(const struct respool_freelist *f, con
 /* Serialised by the caller: freelist.c */
 void respool_freelist_init(struct respool_freelist *f, u64 secret, enum respool_search search);
 size_t respool_freelist_run_bytes(size_t size, size_t align);
-int respool_freelist_add_run(struct respool_freelist *f, void *mem, size_t bytes);
+int respool_freelist_add_run(struct respool_freelist *f, void *mem, size_t bytes, size_t size,
+			     size_t align, void **ptr);
 int respool_freelist_remove_run(struct respool_freelist *f, struct respool_run *run);
-int respool_freelist_extend_run(struct respool_freelist *f, struct respool_run *run, size_t bytes);
+int respool_freelist_extend_run(struct respool_freelist *f, struct respool_run *run, size_t bytes,
+				size_t size, size_t align, void **ptr);
 int respool_freelist_trim_run(struct respool_freelist *f, struct respool_run *run, size_t bytes);
 size_t respool_freelist_run_tail(const struct respool_freelist *f, const struct respool_run *run);
 int respool_freelist_run_to_extend(struct respool_freelist *f, const void *ptr, size_t size,

@@ -15,10 +15,10 @@
 #include "slab/run.h"
 
 /*
- * What the top run grows by beyond what a request needs is this share of what
- * the slab holds: hardly any waste, and fewer calls in a large slab.
+ * The top run grows to a multiple of about this share of what the slab holds: hardly
+ * any waste, fewer calls in a large slab, and mostly by one block of the page layer.
  */
-#define GROWTH_SHARE	1024
+#define GROWTH_SHARE	768
 
 /* A run can go back only as a whole, so the top one ends at this length. */
 #define RUN_MAX_PAGES	(SZ_2M >> PAGE_SHIFT)
@@ -73,7 +73,8 @@ static unsigned long pages_of(const struct respool_run *run)
 
 static unsigned long growth_pages(const struct respool_runs *runs)
 {
-	return clamp_t(unsigned long, held_pages(runs) / GROWTH_SHARE, 1, RUN_MAX_PAGES);
+	return 1UL << ilog2(clamp_t(unsigned long, held_pages(runs) / GROWTH_SHARE, 1,
+				    RUN_MAX_PAGES));
 }
 
 static unsigned long warm_pages(const struct respool_runs *runs)
@@ -167,13 +168,22 @@ static void note_peak(struct respool_runs *runs)
 	runs->peak_bytes = max(runs->peak_bytes, respool_runs_held(runs));
 }
 
-static int add_run(struct respool_runs *runs, void *mem, unsigned long pages)
+/* A request for bytes. */
+struct request {
+	size_t size;
+	size_t align;
+	void **ptr;
+};
+
+static int add_run(struct respool_runs *runs, void *mem, unsigned long pages,
+		   const struct request *r)
 {
 	int error;
 
 	if (!mem)
 		return -ENOMEM;
-	error = respool_freelist_add_run(runs->freelist, mem, pages << PAGE_SHIFT);
+	error = respool_freelist_add_run(runs->freelist, mem, pages << PAGE_SHIFT, r->size,
+					 r->align, r->ptr);
 	if (error) {
 		respool_free_block(runs->pool, mem);
 		return error;
@@ -184,9 +194,10 @@ static int add_run(struct respool_runs *runs, void *mem, unsigned long pages)
 	return 0;
 }
 
-/* Where the run can double what the slab holds, or anywhere. */
-static int start_top(struct respool_runs *runs, unsigned long pages)
+/* Of at least so many pages, where it can double what the slab holds, or anywhere. */
+static int start_top(struct respool_runs *runs, unsigned long least, const struct request *r)
 {
+	unsigned long pages = round_up(least, growth_pages(runs));
 	unsigned long room = clamp(roundup_pow_of_two(held_pages(runs) + 1),
 				   ROOM_MIN_PAGES, RUN_MAX_PAGES);
 	struct respool_request request = {
@@ -198,22 +209,26 @@ static int start_top(struct respool_runs *runs, unsigned long pages)
 
 	if (room <= max_pages(runs))
 		mem = respool_alloc_request(runs->pool, &request, GFP_NOWAIT);
-	if (!mem)
+	if (!mem) {
+		pages = least;
 		mem = respool_alloc_exact(runs->pool, pages, GFP_NOWAIT);
-	error = add_run(runs, mem, pages);
+	}
+	error = add_run(runs, mem, pages, r);
 	if (!error)
 		runs->freelist->top = mem;
 	return error;
 }
 
-static int extend_run(struct respool_runs *runs, struct respool_run *run, unsigned long pages)
+static int extend_run(struct respool_runs *runs, struct respool_run *run, unsigned long pages,
+		      const struct request *r)
 {
 	unsigned long old = pages_of(run);
 	int error = respool_resize_block(runs->pool, run, old + pages, GFP_NOWAIT);
 
 	if (error)
 		return error;
-	error = respool_freelist_extend_run(runs->freelist, run, pages << PAGE_SHIFT);
+	error = respool_freelist_extend_run(runs->freelist, run, pages << PAGE_SHIFT, r->size,
+					    r->align, r->ptr);
 	if (error)
 		respool_resize_block(runs->pool, run, old, GFP_NOWAIT);
 	note_peak(runs);
@@ -221,23 +236,24 @@ static int extend_run(struct respool_runs *runs, struct respool_run *run, unsign
 }
 
 /* By what is missing for a block of @bytes, and more if there is. */
-static int extend_top(struct respool_runs *runs, size_t bytes)
+static int extend_top(struct respool_runs *runs, size_t bytes, const struct request *r)
 {
 	struct respool_run *top = runs->freelist->top;
-	unsigned long least, most;
+	unsigned long old, least, pages;
 	size_t tail;
 	int error;
 
 	if (!top)
 		return -ENOSPC;
 	tail = respool_freelist_run_tail(runs->freelist, top);
+	old = pages_of(top);
 	least = PFN_UP(bytes - min(bytes, tail));
-	most = RUN_MAX_PAGES - min(RUN_MAX_PAGES, pages_of(top));
-	if (least > most)
+	if (old + least > RUN_MAX_PAGES)
 		return -ENOSPC;
-	error = extend_run(runs, top, clamp(growth_pages(runs), least, most));
-	if (error == -ENOSPC && growth_pages(runs) > least)
-		error = extend_run(runs, top, least);
+	pages = round_up(old + least, growth_pages(runs)) - old;
+	error = extend_run(runs, top, pages, r);
+	if (error == -ENOSPC && pages > least)
+		error = extend_run(runs, top, least, r);
 	return error;
 }
 
@@ -247,15 +263,23 @@ static bool is_large(size_t size, unsigned long pages)
 	return size >= LARGE_BYTES && (pages << PAGE_SHIFT) - size <= size / LARGE_WASTE;
 }
 
-/* Have the top run grow, or begin another, for a request that takes a run of @least pages. */
-static int grow_top(struct respool_runs *runs, size_t bytes, unsigned long least)
+/* Have the top run grow, or begin another, for a request that takes a run of @bytes. */
+static int grow_top(struct respool_runs *runs, size_t bytes, const struct request *r)
 {
-	int error = extend_top(runs, bytes);
+	int error = extend_top(runs, bytes - RESPOOL_RUN_OVERHEAD, r);
 
 	if (error != -ENOSPC)
 		return error;
 	error = respool_runs_return_warm(runs);
-	return error ? error : start_top(runs, least);
+	return error ? error : start_top(runs, PFN_UP(bytes), r);
+}
+
+/* A run of its own, all of it, unless it has to be cut for alignment. */
+static int add_large(struct respool_runs *runs, unsigned long pages, struct request r)
+{
+	if (r.align <= RESPOOL_BLOCK_ALIGN)
+		r.size = (pages << PAGE_SHIFT) - RESPOOL_RUN_OVERHEAD - RESPOOL_BLOCK_HEADER;
+	return add_run(runs, respool_alloc_exact(runs->pool, pages, GFP_NOWAIT), pages, &r);
 }
 
 /*
@@ -264,23 +288,16 @@ static int grow_top(struct respool_runs *runs, size_t bytes, unsigned long least
  */
 int respool_runs_grow(struct respool_runs *runs, size_t size, size_t align, void **ptr)
 {
+	struct request r = { .size = size, .align = align, .ptr = ptr };
 	size_t bytes = respool_freelist_run_bytes(size, align);
-	unsigned long least = PFN_UP(bytes);
 	int error = 0;
 
 	if (runs->warm != runs->freelist->top)
 		error = respool_runs_return_warm(runs);
 	if (error)
 		return error;
-	if (is_large(size, least)) {
-		error = add_run(runs, respool_alloc_exact(runs->pool, least, GFP_NOWAIT), least);
-		/* All of it, unless it has to be cut for alignment. */
-		if (align <= RESPOOL_BLOCK_ALIGN)
-			size = (least << PAGE_SHIFT) - RESPOOL_RUN_OVERHEAD - RESPOOL_BLOCK_HEADER;
-	} else {
-		error = grow_top(runs, bytes - RESPOOL_RUN_OVERHEAD, least);
-	}
-	return error ? error : respool_freelist_alloc(runs->freelist, size, align, ptr);
+	return is_large(size, PFN_UP(bytes)) ? add_large(runs, PFN_UP(bytes), r) :
+					       grow_top(runs, bytes, &r);
 }
 
 /*
@@ -289,6 +306,7 @@ int respool_runs_grow(struct respool_runs *runs, size_t size, size_t align, void
  */
 int respool_runs_stretch(struct respool_runs *runs, void *ptr, size_t size)
 {
+	const struct request none = {};
 	struct respool_run *run;
 	unsigned long pages;
 	size_t bytes;
@@ -300,7 +318,7 @@ int respool_runs_stretch(struct respool_runs *runs, void *ptr, size_t size)
 	pages = PFN_UP(bytes);
 	if (run == runs->freelist->top && pages_of(run) + pages > RUN_MAX_PAGES)
 		return -ENOSPC;
-	error = extend_run(runs, run, pages);
+	error = extend_run(runs, run, pages, &none);
 	return error ? error : respool_freelist_resize(runs->freelist, ptr, size);
 }
 

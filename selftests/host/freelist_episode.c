@@ -260,7 +260,10 @@ static void compare_all(struct episode *e)
 
 /* Sizes */
 
-/* Any size, often one where the next class begins, rarely one that is absurd. */
+/*
+ * Any size, often one where the next class begins, at times a byte too much, rarely
+ * one that is absurd.
+ */
 static size_t choose_size(struct episode *e)
 {
 	static const size_t absurd[] = { 0, 0xfffffff0, 1UL << 32, 1UL << 63, SIZE_MAX - 15,
@@ -272,6 +275,8 @@ static size_t choose_size(struct episode *e)
 	size = 1 + min(choose(e->c, e->size_limit), choose(e->c, e->size_limit));
 	if (chance(e->c, 25))
 		size = round_up(size, CELL_BYTES) + RESPOOL_BLOCK_HEADER + choose(e->c, 3) - 1;
+	else if (chance(e->c, 1))
+		size = respool_freelist_largest_free(&e->now.core) + 1;
 	return size;
 }
 
@@ -337,17 +342,20 @@ static void expect_found(const struct episode *e, size_t size, size_t align, u32
 					   found);
 }
 
+static u32 gap_around(const struct freelist_twin *t, const void *ptr)
+{
+	return freelist_twin_gap_start(t, freelist_twin_cell(t, ptr));
+}
+
 static void accept_block(struct episode *e, void *ptr, size_t size, size_t align)
 {
 	struct freelist_twin *t = &e->now.twin;
-	u32 gap = freelist_twin_gap_start(t, freelist_twin_cell(t, ptr));
 	size_t usable = usable_size(e, ptr);
 
 	if ((uintptr_t)ptr & (align - 1))
 		differ("the block is not aligned to %zu", align);
 	expect_fit(usable, size, RESPOOL_BLOCK_MIN);
-	expect_found(e, size, align, gap);
-	t->rover = gap;
+	t->rover = gap_around(t, ptr);
 	freelist_twin_take(t, ptr, usable);
 	expect_equal("knows", respool_freelist_knows(&e->now.core, ptr), true);
 	if (chance(e->c, 75))
@@ -375,27 +383,88 @@ static void *try_alloc(struct episode *e, size_t size, size_t align)
 		expect_unchanged(e);
 		return NULL;
 	}
+	expect_found(e, size, align, gap_around(&e->now.twin, ptr));
 	accept_block(e, ptr, size, align);
 	return ptr;
 }
 
 /* Runs */
 
-static bool add_run(struct episode *e, u32 start, u32 cells)
+/* What a run is to serve as it becomes longer, or comes. */
+struct request {
+	size_t size;	/* 0: nothing */
+	size_t align;
+};
+
+static const struct request no_request;
+
+static struct request choose_request(struct episode *e)
+{
+	struct request r = {};
+
+	if (chance(e->c, 50)) {
+		r.size = choose_size(e);
+		r.align = choose_align(e);
+	}
+	return r;
+}
+
+static u32 end_of(const struct twin_run *run)
+{
+	return run->start + run->cells;
+}
+
+/* Free cells at the end of a run; its last cell is the end tag. */
+static u32 tail_of(const struct freelist_twin *t, const struct twin_run *run)
+{
+	u32 cell = end_of(run) - 1;
+
+	return t->cell[cell - 1] == CELL_FREE ? cell - freelist_twin_gap_start(t, cell - 1) : 0;
+}
+
+/* What is said of @r where so many cells are free at the end of a run. */
+static int expected_of_tail(const struct request *r, u32 cells)
+{
+	int expected = r->size ? expected_request(r->size, r->align) : 0;
+
+	return expected || !r->size || cells_sought(r->size, r->align) <= cells ? expected :
+	       -ENOMEM;
+}
+
+/* The block comes from the end of the run. */
+static void accept_from_tail(struct episode *e, const struct twin_run *run, void *ptr,
+			     const struct request *r)
+{
+	const struct freelist_twin *t = &e->now.twin;
+
+	if (!r->size)
+		return;
+	expect_equal("where the block is", gap_around(t, ptr), end_of(run) - 1 - tail_of(t, run));
+	accept_block(e, ptr, r->size, r->align);
+}
+
+static bool add_run(struct episode *e, u32 start, u32 cells, struct request r)
 {
 	struct respool_run *run = freelist_twin_run_at(&e->now.twin, start);
-	int err;
+	int expected = expected_of_tail(&r, cells - RESPOOL_RUN_OVERHEAD / CELL_BYTES), err;
+	void *ptr;
 
 	doing("run of %ld cells at %ld", cells, start);
 	if (!freelist_twin_room_for_run(&e->now.twin, start, cells))
 		return false;
 	remember(e);
-	err = respool_freelist_add_run(&e->now.core, run, (size_t)cells * CELL_BYTES);
+	err = respool_freelist_add_run(&e->now.core, run, (size_t)cells * CELL_BYTES, r.size,
+				       r.align, &ptr);
 	if (refused_for_damage(e, err))
 		return false;
-	expect_equal("add_run", err, 0);
+	expect_equal("add_run", err, expected);
+	if (err) {
+		expect_unchanged(e);
+		return false;
+	}
 	freelist_twin_add_run(&e->now.twin, start, cells);
-	expect_equal("run_is_empty", respool_freelist_run_is_empty(&e->now.core, run), true);
+	expect_equal("run_is_empty", respool_freelist_run_is_empty(&e->now.core, run), !r.size);
+	accept_from_tail(e, freelist_twin_run_of(&e->now.twin, run), ptr, &r);
 	return true;
 }
 
@@ -415,7 +484,7 @@ static void add_any_run(struct episode *e)
 	u32 least = DIV_ROUND_UP(RESPOOL_RUN_OVERHEAD + RESPOOL_BLOCK_MIN, CELL_BYTES);
 
 	add_run(e, choose_run_start(e),
-		least + choose(e->c, e->now.twin.nr_cells >> choose(e->c, 4)));
+		least + choose(e->c, e->now.twin.nr_cells >> choose(e->c, 4)), choose_request(e));
 }
 
 /* A run just long enough for a request serves it. */
@@ -429,7 +498,7 @@ static void grow_for(struct episode *e, size_t size, size_t align)
 	}
 	expect_equal("run_bytes modulo 16", bytes % CELL_BYTES, 0);
 	if (bytes / CELL_BYTES < e->now.twin.nr_cells &&
-	    add_run(e, choose_run_start(e), bytes / CELL_BYTES) &&
+	    add_run(e, choose_run_start(e), bytes / CELL_BYTES, no_request) &&
 	    !try_alloc(e, size, align) && !e->damaged)
 		differ("a run of %zu bytes does not serve %zu bytes aligned to %zu", bytes, size,
 		       align);
@@ -461,7 +530,7 @@ static void add_bad_run(struct episode *e)
 	doing("bad run of %ld bytes at byte %ld", bad[i].bytes, bad[i].offset);
 	remember(e);
 	expect_equal("add_run", respool_freelist_add_run(&e->now.core, arena + bad[i].offset,
-							 bad[i].bytes), -EINVAL);
+							 bad[i].bytes, 0, 0, NULL), -EINVAL);
 	expect_unchanged(e);
 }
 
@@ -493,41 +562,33 @@ static void remove_any_run(struct episode *e)
 
 /* Longer and shorter runs */
 
-static u32 end_of(const struct twin_run *run)
-{
-	return run->start + run->cells;
-}
-
 static struct twin_run *choose_run(struct episode *e)
 {
 	return &e->now.twin.run[choose(e->c, e->now.twin.nr_runs)];
 }
 
-/* Free cells at the end of a run; its last cell is the end tag. */
-static u32 tail_of(const struct freelist_twin *t, const struct twin_run *run)
-{
-	u32 cell = end_of(run) - 1;
-
-	return t->cell[cell - 1] == CELL_FREE ? cell - freelist_twin_gap_start(t, cell - 1) : 0;
-}
-
-static void extend_run(struct episode *e, struct twin_run *twin, u32 cells)
+static void extend_run(struct episode *e, struct twin_run *twin, u32 cells, struct request r)
 {
 	struct respool_run *run = freelist_twin_run_at(&e->now.twin, twin->start);
-	int expected = cells * CELL_BYTES < RESPOOL_BLOCK_MIN ? -EINVAL : 0, err;
+	int expected = cells * CELL_BYTES < RESPOOL_BLOCK_MIN ? -EINVAL :
+		       expected_of_tail(&r, tail_of(&e->now.twin, twin) + cells), err;
+	void *ptr;
 
 	doing("run at %ld longer by %ld cells", twin->start, cells);
 	if (!freelist_twin_room_for_run(&e->now.twin, end_of(twin), cells))
 		return;
 	remember(e);
-	err = respool_freelist_extend_run(&e->now.core, run, (size_t)cells * CELL_BYTES);
+	err = respool_freelist_extend_run(&e->now.core, run, (size_t)cells * CELL_BYTES, r.size,
+					  r.align, &ptr);
 	if (refused_for_damage(e, err))
 		return;
 	expect_equal("extend_run", err, expected);
-	if (err)
+	if (err) {
 		expect_unchanged(e);
-	else
-		freelist_twin_move_end(&e->now.twin, twin, twin->cells + cells);
+		return;
+	}
+	freelist_twin_move_end(&e->now.twin, twin, twin->cells + cells);
+	accept_from_tail(e, twin, ptr, &r);
 }
 
 static void choose_top(struct episode *e)
@@ -544,7 +605,8 @@ static void extend_any_run(struct episode *e)
 {
 	if (!e->now.twin.nr_runs)
 		return;
-	extend_run(e, choose_run(e), choose(e->c, 1 + (e->now.twin.nr_cells >> choose(e->c, 8))));
+	extend_run(e, choose_run(e), choose(e->c, 1 + (e->now.twin.nr_cells >> choose(e->c, 8))),
+		   choose_request(e));
 	if (chance(e->c, 50))
 		choose_top(e);
 }
@@ -768,7 +830,7 @@ static void stretch(struct episode *e, void *ptr, size_t size)
 	expect_equal("bytes missing", bytes, bytes_for(size) - CELL_BYTES *
 		     (end_of(twin) - 1 - cell));
 	if (bytes >= RESPOOL_BLOCK_MIN)
-		extend_run(e, twin, bytes / CELL_BYTES);
+		extend_run(e, twin, bytes / CELL_BYTES, no_request);
 }
 
 /* 0, -ENOSPC, or another refusal. */

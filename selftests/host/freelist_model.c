@@ -320,8 +320,8 @@ static bool extend(u32 cells)
 {
 	if (run_cells() + cells > most_cells)
 		return false;
-	expect_equal("extend", respool_freelist_extend_run(&core, run_now(), cells * CELL_BYTES),
-		     cells < 2 ? -EINVAL : 0);
+	expect_equal("extend", respool_freelist_extend_run(&core, run_now(), cells * CELL_BYTES,
+							   0, 0, NULL), cells < 2 ? -EINVAL : 0);
 	if (cells < 2)
 		return false;
 	freelist_twin_move_end(&twin, &twin.run[0], run_cells() + cells);
@@ -443,7 +443,8 @@ static struct explored explore_heap(u32 cells, unsigned long enough)
 	most_cells = cells + 2;
 	freelist_twin_init(&twin, ARENA_CELLS);
 	respool_freelist_init(&core, 0x0123456789abcdef, search);
-	expect_equal("add_run", respool_freelist_add_run(&core, run_now(), cells * CELL_BYTES), 0);
+	expect_equal("add_run", respool_freelist_add_run(&core, run_now(), cells * CELL_BYTES, 0,
+							 0, NULL), 0);
 	freelist_twin_add_run(&twin, RUN_START, cells);
 	model_explore(&model, enough, &explored);
 	printf("# freelist_model: %s fit, a run of up to %u bytes, ", names[search],

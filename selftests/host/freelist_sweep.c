@@ -291,10 +291,15 @@ static int call_put(u32 nr)
 
 static int call_extend(u32 nr)
 {
-	int err = respool_freelist_extend_run(&now.f, run_at(nr), LONGER_BYTES);
+	void *ptr;
+	int err = respool_freelist_extend_run(&now.f, run_at(nr), LONGER_BYTES, 40,
+					      RESPOOL_BLOCK_ALIGN, &ptr);
 
-	now.run_bytes[nr] += err ? 0 : LONGER_BYTES;
-	return err;
+	if (err)
+		return err;
+	now.run_bytes[nr] += LONGER_BYTES;
+	add_live(ptr, 40);
+	return 0;
 }
 
 static int call_trim(u32 nr)
@@ -348,7 +353,7 @@ static int call_core(const struct call *call)
 	case VALIDATE:
 		return respool_freelist_validate(&now.f, &where) ? -EUCLEAN : 0;
 	case ADD_RUN:
-		return respool_freelist_add_run(&now.f, run_at(call->nr), RUN_BYTES);
+		return respool_freelist_add_run(&now.f, run_at(call->nr), RUN_BYTES, 0, 0, NULL);
 	case REMOVE_RUN:
 		return respool_freelist_remove_run(&now.f, run_at(call->nr));
 	case LOOK:
@@ -413,7 +418,7 @@ static void build_heap(void)
 		now.run_bytes[run] = RUN_BYTES;
 	respool_freelist_init(&now.f, SECRET, sweep.search);
 	for (run = 0; run < 2; run++) {
-		if (respool_freelist_add_run(&now.f, run_at(run), RUN_BYTES))
+		if (respool_freelist_add_run(&now.f, run_at(run), RUN_BYTES, 0, 0, NULL))
 			fail("a run is refused");
 		for (i = 0; i < ARRAY_SIZE(sizes); i++)
 			if (call_alloc(sizes[i], RESPOOL_BLOCK_ALIGN))
@@ -428,7 +433,7 @@ static void build_heap(void)
 	for (i = 0; i < now.nr_live; i++)
 		if ((!i || now.live[i].size == 60) && call_end(&now.live[i]))
 			fail("a block cannot be cached");
-	if (respool_freelist_add_run(&now.f, run_at(2), RUN_BYTES))
+	if (respool_freelist_add_run(&now.f, run_at(2), RUN_BYTES, 0, 0, NULL))
 		fail("a run is refused");
 	now.f.top = run_at(1);
 	expect_contents();

@@ -255,7 +255,7 @@ static void use_heap(enum respool_search search)
 
 	respool_freelist_init(&heap, 0x0123456789abcdef, search);
 	for (run = 0; run < NR_RUNS; run++) {
-		respool_freelist_add_run(&heap, arena + run * RUN_BYTES, RUN_BYTES);
+		respool_freelist_add_run(&heap, arena + run * RUN_BYTES, RUN_BYTES, 0, 0, NULL);
 		for (i = 0; i < ARRAY_SIZE(sizes) && run < NR_RUNS - 1; i++)
 			if (respool_freelist_alloc(&heap, sizes[i], 1, &ptr[run][i]))
 				differ("no room to begin with");
@@ -281,9 +281,11 @@ static void refuse_in_heap(void)
 		     respool_freelist_run_bytes(RESPOOL_REQUEST_MAX - 64, 4096), 0);
 	expect_equal("alloc", respool_freelist_alloc(&heap, RESPOOL_REQUEST_MAX - 64, 4096, &ptr),
 		     -EOVERFLOW);
-	expect_equal("extend by half a unit", respool_freelist_extend_run(&heap, run, 40), -EINVAL);
+	expect_equal("extend by half a unit",
+		     respool_freelist_extend_run(&heap, run, 40, 0, 0, NULL), -EINVAL);
 	expect_equal("extend by too much",
-		     respool_freelist_extend_run(&heap, run, RESPOOL_BLOCK_MAX), -EINVAL);
+		     respool_freelist_extend_run(&heap, run, RESPOOL_BLOCK_MAX, 0, 0, NULL),
+		     -EINVAL);
 	expect_equal("trim by half a unit", respool_freelist_trim_run(&heap, run, 8), -EINVAL);
 	respool_freelist_open(&heap, &cursor[0]);
 	respool_freelist_open(&heap, &cursor[1]);

@@ -15,7 +15,7 @@ static void add_run(struct kunit *test, struct respool_freelist *f)
 	void *mem = kunit_kzalloc(test, RUN_BYTES, GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, mem);
-	KUNIT_ASSERT_EQ(test, respool_freelist_add_run(f, mem, RUN_BYTES), 0);
+	KUNIT_ASSERT_EQ(test, respool_freelist_add_run(f, mem, RUN_BYTES, 0, 0, NULL), 0);
 }
 
 static int freelist_test_init(struct kunit *test)
