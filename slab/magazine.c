@@ -53,19 +53,20 @@
 #define OBJECT_BATCH	32
 
 /*
- * Blocks that a CPU gives back before the free list grows, more of them in a small
- * slab: few, for to merge them may be most of the call's work. And in a slab that is
- * not small, magazines that it looks into for them.
+ * Blocks that a CPU gives back before the free list of a small slab grows. One that is
+ * not small grows at once, for that is work enough for a call, and in so many of the
+ * next ones that CPU gives some back: few, and of magazines it looks into few.
  */
-#define SHRINK		2
 #define SHRINK_SMALL	8
+#define SHRINK		2
 #define SHRINK_LOOKS	32
+#define SHRINK_CALLS	2
 
 /* Frees into a rack before somebody looks, at most; where there is nothing to look for. */
 #define MAX_FREES	64
 #define IDLE_FREES	4096
 
-/* A slab that holds more gives back what it can when it is mostly free. */
+/* A slab that holds more is not small, and gives back what it can when it is mostly free. */
 #define LARGE_SLAB	SZ_256K
 
 /*
@@ -438,32 +439,15 @@ static void adjust_locked(struct respool_racks *r, struct respool_slab_magazine 
 	magazine->max = clamp_t(u64, most, least, magazine->size);
 }
 
-/* The block on the tray goes into its magazine, if there is room, or into the free list. */
-static int sort_locked(struct respool_racks *r, struct respool_rack *rack, void *block)
-{
-	size_t cells = respool_block_bytes(block) >> RESPOOL_CELL_SHIFT;
-	struct respool_slab_magazine *magazine;
-	int error;
-
-	magazine = respool_magazine_at(rack, r->taking[min(cells, RESPOOL_CACHED_CELLS)]);
-	if (magazine->size)
-		adjust_locked(r, magazine);
-	if (magazine->nr < magazine->max) {
-		magazine->block[magazine->nr++] = block;
-		return 0;
-	}
-	error = put_locked(r, block);
-	rack->moved -= !error;
-	return error;
-}
-
-/* Only one in each call that comes by. */
-static void sort_tray_locked(struct respool_racks *r, struct respool_rack *rack)
+/* It goes into the free list. Only one in each call that comes by. */
+static void clear_tray_locked(struct respool_racks *r, struct respool_rack *rack)
 {
 	struct respool_slab_magazine *tray = respool_magazine_at(rack, RESPOOL_TRAY);
 
-	if (tray->nr && !sort_locked(r, rack, tray->block[tray->nr - 1]))
+	if (tray->nr && !put_locked(r, tray->block[tray->nr - 1])) {
 		tray->nr--;
+		rack->moved--;
+	}
 	tray->max = min_t(u64, r->freelist->held_bytes / TRAY_SHARE / RESPOOL_CACHED_BYTES,
 			  tray->size);
 }
@@ -541,13 +525,18 @@ static int grow_locked(struct respool_racks *r, size_t size, size_t align, void 
 	return error;
 }
 
+static bool is_small(const struct respool_racks *r)
+{
+	return r->freelist->held_bytes <= LARGE_SLAB;
+}
+
 /*
- * Before the free list grows, this CPU gives some of the blocks that it keeps back: in
- * a small slab large ones first, in a large one those of other sizes each time.
+ * This CPU gives some of the blocks that it keeps back, as the free list grows: of a
+ * small slab large ones first, of a large one those of other sizes each time.
  */
 static bool shrink_locked(struct respool_racks *r, struct respool_rack *rack)
 {
-	bool small = r->freelist->held_bytes <= LARGE_SLAB;
+	bool small = is_small(r);
 	unsigned int looks = small ? RESPOOL_BLOCK_MAGAZINES : SHRINK_LOOKS;
 	struct respool_slab_magazine *magazine;
 	unsigned int most = small ? SHRINK_SMALL : SHRINK, left = most;
@@ -565,13 +554,18 @@ static bool shrink_locked(struct respool_racks *r, struct respool_rack *rack)
 	return left < most;
 }
 
-/* The free list has none: of what this CPU's @rack gives back, unless that is NULL, or a run. */
+/*
+ * The free list has none: of what this CPU's @rack gives back, unless that is NULL, or a
+ * run.
+ */
 static int alloc_more_locked(struct respool_racks *r, struct respool_rack *rack, size_t size,
 			     size_t align, void **block)
 {
 	int error = -ENOMEM;
 
-	if (rack && shrink_locked(r, rack))
+	if (rack && !is_small(r))
+		rack->owed = SHRINK_CALLS;
+	else if (rack && shrink_locked(r, rack))
 		error = respool_freelist_alloc(r->freelist, size, align, block);
 	if (error == -ENOMEM)
 		error = grow_locked(r, size, align, block);
@@ -699,6 +693,17 @@ static int serve_locked(struct respool_racks *r, struct respool_rack *rack,
 	return alloc_more_locked(r, rack, size, RESPOOL_BLOCK_ALIGN, block);
 }
 
+/* What calls leave to later ones, a little of it in each. */
+static void tidy_locked(struct respool_racks *r, struct respool_rack *rack)
+{
+	if (!rack->owed) {
+		clear_tray_locked(r, rack);
+		return;
+	}
+	rack->owed--;
+	shrink_locked(r, rack);
+}
+
 /* The free list notes its own peak; this is that of blocks and objects. */
 static void note_peak(struct respool_racks *r)
 {
@@ -725,6 +730,7 @@ int respool_racks_alloc(struct respool_racks *r, size_t size, size_t align, void
 	struct respool_slab_magazine *magazine;
 	struct respool_rack *rack;
 	unsigned long flags;
+	u64 held_bytes;
 	bool held;
 	int error;
 
@@ -732,13 +738,15 @@ int respool_racks_alloc(struct respool_racks *r, size_t size, size_t align, void
 	rack = __this_cpu_read(*r->rack);
 	held = respool_cpu_lock_try(&rack->lock);
 	raw_spin_lock_irqsave(r->lock, flags);
+	held_bytes = respool_runs_held(r->runs);
 	magazine = serving(r, rack, size, align);
-	if (held)
-		sort_tray_locked(r, rack);
 	if (held && magazine->size)
 		error = serve_locked(r, rack, magazine, size, block);
 	else
 		error = alloc_locked(r, held ? rack : NULL, size, align, block);
+	/* To take pages, or to give some back, is enough for one call. */
+	if (held && respool_runs_held(r->runs) == held_bytes)
+		tidy_locked(r, rack);
 	note_peak(r);
 	raw_spin_unlock_irqrestore(r->lock, flags);
 	if (held)
@@ -791,7 +799,7 @@ static int free_block_locked(struct respool_racks *r, struct respool_rack *rack,
 	int error;
 
 	if (rack)
-		sort_tray_locked(r, rack);
+		clear_tray_locked(r, rack);
 	*cached = rack && take_in(r, rack, block);
 	if (*cached)
 		return 0;

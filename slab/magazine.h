@@ -70,11 +70,12 @@ struct respool_slab_magazine {
  * @look_at: with so many frees somebody looks whether all are; only for that, so
  *	others write to it as they like
  * @moved: blocks that came from the free list less those that went back
- * @shrunk: which magazine of blocks gave some back last, before the free list grew
+ * @shrunk: which magazine of blocks gave some back last, as the free list grew
+ * @owed: in how many calls some more have to
  * @magazine: one that is always empty, the tray and the others
  *
  * The tray has blocks of any size that their own magazines had no room for, until
- * somebody holds the slab's lock anyway and sorts it.
+ * somebody holds the slab's lock anyway and gives one of them back.
  */
 struct respool_rack {
 	struct respool_cpu_lock lock;
@@ -83,6 +84,7 @@ struct respool_rack {
 	u64 look_at;
 	u64 moved;
 	u64 shrunk;
+	u64 owed;
 	u8 magazine[] __aligned(8);
 };
 
