@@ -535,7 +535,8 @@ struct respool_test_many {
 /**
  * struct respool_test_churn - CHURN: allocate and free for a while.
  * @flags: in: RESPOOL_TEST_CHURN_HARDIRQ, _SOFTIRQ, _IRQS_OFF, _OBJECTS
- * @ms: in: how long at least, at most 60000; everybody gets at least one block
+ * @ms: in: how long at least, at most 60000; everybody gets at least one block, and up
+ *	to 20 times as long until a hard interrupt has come in the middle of a call
  * @period_us: in: time from one interrupt to the next, at least 20
  * @max_order: in: blocks of orders 0..@max_order, at most 10
  * @seed: in: of what is random

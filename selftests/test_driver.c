@@ -1783,12 +1783,22 @@ static bool churn_everywhere(const struct churn *churn)
 		READ_ONCE(churn->churner[CHURN_SOFTIRQ].allocations));
 }
 
+/* Where others have most of the CPU, the task may not be in a call when interrupts come. */
+static bool churn_nested(const struct churn *churn)
+{
+	u32 flags = churn->arg->flags;
+
+	return !(flags & RESPOOL_TEST_CHURN_HARDIRQ) || flags & RESPOOL_TEST_CHURN_IRQS_OFF ||
+	       READ_ONCE(churn->churner[CHURN_HARDIRQ].nested);
+}
+
 static void churn_for_a_while(struct churn *churn)
 {
 	struct churner *hardirq = &churn->churner[CHURN_HARDIRQ];
 	struct churner *softirq = &churn->churner[CHURN_SOFTIRQ];
-	u32 flags = churn->arg->flags;
-	ktime_t end = ktime_add_ms(ktime_get(), churn->arg->ms);
+	u32 flags = churn->arg->flags, ms = churn->arg->ms;
+	ktime_t end = ktime_add_ms(ktime_get(), ms);
+	ktime_t patience = ktime_add_ms(end, 20 * ms);
 
 	if (flags & RESPOOL_TEST_CHURN_HARDIRQ)
 		churn_start(hardirq, HRTIMER_MODE_REL_PINNED_HARD);
@@ -1797,7 +1807,8 @@ static void churn_for_a_while(struct churn *churn)
 	do {
 		churn_in_task(churn);
 		cond_resched();
-	} while ((ktime_before(ktime_get(), end) || !churn_everywhere(churn)) &&
+	} while ((ktime_before(ktime_get(), end) || !churn_everywhere(churn) ||
+		  (ktime_before(ktime_get(), patience) && !churn_nested(churn))) &&
 		 !signal_pending(current));
 	if (flags & RESPOOL_TEST_CHURN_HARDIRQ)
 		hrtimer_cancel(&hardirq->timer);
