@@ -4,9 +4,6 @@
  * left in them, whatever interrupts whom; every mistake is refused; what is
  * damaged goes out of service and nothing else does.
  */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <pthread.h>
 
 #include "selftest.h"

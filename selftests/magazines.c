@@ -4,9 +4,6 @@
  * is ever lost there, handed out twice or freed twice, whatever interrupts
  * whom, whichever CPU comes or goes.
  */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <pthread.h>
 
 #include "selftest.h"

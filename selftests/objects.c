@@ -4,8 +4,6 @@
  * its blocks are as good as any, every mistake with them is named, and what the
  * runs took goes back.
  */
-#define _GNU_SOURCE
-
 #include <pthread.h>
 
 #include "selftest.h"

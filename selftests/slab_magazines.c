@@ -4,9 +4,6 @@
  * lost there, handed out twice or freed twice, whatever interrupts whom and
  * whichever CPU comes or goes; and in the end everything goes back.
  */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <pthread.h>
 
 #include "selftest.h"

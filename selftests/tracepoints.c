@@ -3,9 +3,6 @@
  * Tracepoints: what an instance of tracefs records is what was done, call by
  * call and in that order, with the same numbers that the calls and debugfs have.
  */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <sys/mount.h>
 #include <sys/stat.h>
 
