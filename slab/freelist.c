@@ -61,9 +61,18 @@ static __always_inline bool is_tag(u64 secret, const void *at, u64 tag)
 	return !(respool_tag_error(secret, at, tag) >> 32);
 }
 
+/* Sets @tag to what stands at @at; false if it does not fit its check. */
+static __always_inline bool read_tag(const struct respool_freelist *f, const void *at, u64 *tag)
+{
+	*tag = READ_ONCE(*(const u64 *)at);
+	return is_tag(f->secret, at, *tag);
+}
+
 static __always_inline bool is_intact(const struct respool_freelist *f, const void *at)
 {
-	return is_tag(f->secret, at, READ_ONCE(*(const u64 *)at));
+	u64 tag;
+
+	return read_tag(f, at, &tag);
 }
 
 static size_t bytes_of(const struct respool_header *b)
@@ -136,9 +145,9 @@ static struct respool_header *end_tag(const struct respool_run *run)
 	return end_of(run, run->bytes);
 }
 
-static bool run_covers(const struct respool_run *run, const void *addr)
+static bool run_covers(const struct respool_run *run, size_t bytes, const void *addr)
 {
-	return (uintptr_t)addr - (uintptr_t)run < run->bytes;
+	return (uintptr_t)addr - (uintptr_t)run < bytes;
 }
 
 /* Where a search that comes to @run begins; nowhere if there is none. */
@@ -414,7 +423,9 @@ static bool read_run(const struct respool_freelist *f, const struct respool_run 
 
 static bool run_is_intact(const struct respool_freelist *f, const struct respool_run *run)
 {
-	return run->check == run_check(f->secret, run, run);
+	struct respool_run header;
+
+	return read_run(f, run, &header);
 }
 
 /* The check is linear, so what changes is put into it and what is damaged stays so. */
@@ -483,12 +494,12 @@ static void insert_run(struct respool_freelist *f, struct respool_run *run,
 static int find_run(struct respool_freelist *f, struct respool_run *runs, const void *addr,
 		    struct respool_run **found)
 {
-	struct respool_run *run;
+	struct respool_run *run, header;
 
-	for (run = runs; run; run = run->next) {
-		if (!run_is_intact(f, run))
+	for (run = runs; run; run = header.next) {
+		if (!read_run(f, run, &header))
 			return damaged(f, run);
-		if (run_covers(run, addr))
+		if (run_covers(run, header.bytes, addr))
 			break;
 	}
 	*found = run;
@@ -1078,8 +1089,7 @@ static int refuse(struct respool_freelist *f, const void *ptr)
 		return err ? err : run ? -EUCLEAN : -EFAULT;
 	}
 	for (b = first_block(run); (uintptr_t)b < (uintptr_t)ptr; b = next) {
-		tag = READ_ONCE(b->tag);
-		if (!is_tag(f->secret, b, tag))
+		if (!read_tag(f, b, &tag))
 			return damaged(f, b);
 		next = forward(b, respool_tag_bytes(tag));
 		if (next == b)
@@ -1471,9 +1481,10 @@ bool respool_freelist_knows(const struct respool_freelist *f, const void *ptr)
 bool respool_freelist_holds(const struct respool_freelist *f, const void *addr)
 {
 	const struct respool_run *run;
+	struct respool_run header;
 
-	for (run = f->first_run; run && run_is_intact(f, run); run = run->next)
-		if (run_covers(run, addr))
+	for (run = f->first_run; run && read_run(f, run, &header); run = header.next)
+		if (run_covers(run, header.bytes, addr))
 			return true;
 	return false;
 }
@@ -1495,7 +1506,7 @@ static const char *check_block(const struct respool_freelist *f, const struct re
 			       const struct respool_header *end)
 {
 	size_t bytes = respool_tag_bytes(tag);
-	u64 *footer, foot;
+	u64 foot;
 
 	if (!is_tag(f->secret, b, tag))
 		return "a header does not fit its check";
@@ -1512,9 +1523,7 @@ static const char *check_block(const struct respool_freelist *f, const struct re
 		return "a free block is marked as cached";
 	if (!prev_used)
 		return "two neighbours are free";
-	footer = footer_before(forward(b, bytes));
-	foot = READ_ONCE(*footer);
-	if (!is_tag(f->secret, footer, foot) || (u32)foot != bytes)
+	if (!read_tag(f, footer_before(forward(b, bytes)), &foot) || (u32)foot != bytes)
 		return "a footer differs from its header";
 	if (!may_link(f, link_at(f, &b->next)) || !may_link(f, link_at(f, &b->prev)))
 		return "a link leads nowhere";
@@ -1549,10 +1558,10 @@ static const char *count_block(const struct respool_freelist *f, const struct re
 }
 
 /*
- * Everything about a run of @bytes that can be told without its neighbours on the lists.
- * With @sum those are asked too, and the blocks are counted there. Somebody who
- * should not may write into the run at this moment, so each tag is read once:
- * what was checked is what leads on.
+ * Everything about a run of @bytes that can be told without its neighbours on
+ * the lists. With @sum those are asked too, and the blocks are counted there.
+ * Somebody who should not may write into the run at this moment, so each tag is
+ * read once: what was checked is what leads on.
  */
 static const char *check_run(const struct respool_freelist *f, const struct respool_run *run,
 			     size_t bytes, struct census *sum, const void **where)
@@ -1804,13 +1813,12 @@ void respool_freelist_close(struct respool_freelist *f, struct respool_cursor *c
 static void describe_block(const struct respool_freelist *f, const struct respool_header *b,
 			   struct respool_block_row *row)
 {
-	u64 tag = READ_ONCE(b->tag), foot;
-	u64 *footer;
+	u64 tag, foot;
 
 	memset(row, 0, sizeof(*row));
 	row->addr = b;
 	row->kind = RESPOOL_BLOCK_DAMAGED;
-	if (!is_tag(f->secret, b, tag))
+	if (!read_tag(f, b, &tag))
 		return;
 	row->bytes = respool_tag_bytes(tag);
 	row->prev_used = tag & TAG_PREV_USED;
@@ -1822,9 +1830,7 @@ static void describe_block(const struct respool_freelist *f, const struct respoo
 		return;
 	row->next = link_at(f, &b->next);
 	row->prev = link_at(f, &b->prev);
-	footer = footer_before(forward(b, row->bytes));
-	foot = READ_ONCE(*footer);
-	if (is_tag(f->secret, footer, foot))
+	if (read_tag(f, footer_before(forward(b, row->bytes)), &foot))
 		row->footer = (u32)foot;
 }
 
@@ -1854,7 +1860,7 @@ size_t respool_freelist_look(const struct respool_freelist *f, struct respool_cu
 
 		describe_block(f, c->block, row);
 		c->block = forward(c->block, row->bytes);
-		if (row->bytes && run_covers(c->run, c->block))
+		if (row->bytes && run_covers(c->run, c->run->bytes, c->block))
 			continue;
 		enter_run(f, c, read_run(f, c->run, &header) ? header.next : NULL);
 		break;
@@ -1872,10 +1878,10 @@ static const struct respool_run *run_around(const struct respool_freelist *f, co
 	const struct respool_run *run;
 
 	for (run = f->first_run; run && read_run(f, run, header); run = header->next)
-		if ((uintptr_t)addr - (uintptr_t)run < header->bytes)
+		if (run_covers(run, header->bytes, addr))
 			return run;
 	for (run = run ? f->last_run : NULL; run && read_run(f, run, header); run = header->prev)
-		if ((uintptr_t)addr - (uintptr_t)run < header->bytes)
+		if (run_covers(run, header->bytes, addr))
 			return run;
 	return NULL;
 }
@@ -1889,12 +1895,15 @@ static const struct respool_header *step(const struct respool_freelist *f,
 					 const struct respool_header *b,
 					 const struct respool_header *end)
 {
-	u64 tag = READ_ONCE(b->tag);
-	size_t bytes = respool_tag_bytes(tag);
+	bool sound;
+	size_t bytes;
+	u64 tag;
 
 	if (b == end)
 		return NULL;
-	if (is_tag(f->secret, b, tag) && bytes && bytes <= (uintptr_t)end - (uintptr_t)b)
+	sound = read_tag(f, b, &tag);
+	bytes = respool_tag_bytes(tag);
+	if (sound && bytes && bytes <= (uintptr_t)end - (uintptr_t)b)
 		return forward(b, bytes);
 	do {
 		b = forward(b, RESPOOL_BLOCK_ALIGN);

@@ -243,10 +243,10 @@ static inline u64 respool_tag_step(u32 word)
 }
 
 /*
- * A tag of @word at the address @at, keyed with @secret. For one address the check is a bijection
- * of the word, so no change of a tag's size or flags alone, nor of its check
- * alone, goes unseen. It is linear too: a flag goes on or off by adding or
- * taking away respool_tag_step(), whatever else the tag says.
+ * A tag of @word at the address @at, keyed with @secret. For one address the
+ * check is a bijection of the word, so no change of a tag's size or flags alone,
+ * nor of its check alone, goes unseen. It is linear too: a flag goes on or off by
+ * adding or taking away respool_tag_step(), whatever else the tag says.
  */
 static inline u64 respool_tag(u64 secret, const void *at, u32 word)
 {

@@ -554,10 +554,7 @@ static bool shrink_locked(struct respool_racks *r, struct respool_rack *rack)
 	return left < most;
 }
 
-/*
- * The free list has none: of what this CPU's @rack gives back, unless that is NULL, or a
- * run.
- */
+/* The free list has none: of what this CPU's @rack gives back, unless that is NULL, or a run. */
 static int alloc_more_locked(struct respool_racks *r, struct respool_rack *rack, size_t size,
 			     size_t align, void **block)
 {

@@ -698,14 +698,13 @@ static bool sweep_moment(enum what what, u64 *word, unsigned long moment)
 
 static void sweep_moments(u64 *word)
 {
+	static const enum what walks[] = { SALVAGE, VALIDATE, LOOK };
 	unsigned long moment;
+	u32 i;
 
-	for (moment = 1; sweep_moment(SALVAGE, word, moment); moment++)
-		;
-	for (moment = 1; sweep_moment(VALIDATE, word, moment); moment++)
-		;
-	for (moment = 1; sweep_moment(LOOK, word, moment); moment++)
-		;
+	for (i = 0; i < ARRAY_SIZE(walks); i++)
+		for (moment = 1; sweep_moment(walks[i], word, moment); moment++)
+			;
 }
 
 static void sweep_heap(enum respool_search search, u32 nr_masks)
