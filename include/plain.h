@@ -28,6 +28,8 @@
 #include <linux/string.h>
 #include <linux/types.h>
 
+#include <asm/barrier.h>
+
 #else
 
 #include <errno.h>
@@ -52,6 +54,16 @@ typedef uint64_t u64;
 #define READ_ONCE(x)		(*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v)	(*(volatile __typeof__(x) *)&(x) = (v))
 
+/* Nobody watches. */
+#define data_race(x)		(x)
+
+/* full */
+#define smp_mb()		__atomic_thread_fence(__ATOMIC_SEQ_CST)
+/* of reads */
+#define smp_rmb()		__atomic_thread_fence(__ATOMIC_ACQUIRE)
+/* full */
+#define smp_mb__after_atomic()	smp_mb()
+#define xchg(p, v)		__atomic_exchange_n(p, v, __ATOMIC_SEQ_CST)
 #define cmpxchg(p, old, new)	__sync_val_compare_and_swap(p, old, new)
 #define try_cmpxchg(p, old, new) \
 	__atomic_compare_exchange_n(p, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)
@@ -88,6 +100,11 @@ static inline bool test_bit(unsigned long nr, const unsigned long *map)
 static inline void set_bit(unsigned long nr, unsigned long *map)
 {
 	__atomic_fetch_or(&map[nr / 64], BIT(nr % 64), __ATOMIC_RELAXED);
+}
+
+static inline bool test_and_set_bit(unsigned long nr, unsigned long *map)
+{
+	return __atomic_fetch_or(&map[nr / 64], BIT(nr % 64), __ATOMIC_SEQ_CST) >> nr % 64 & 1;
 }
 
 static inline bool test_and_clear_bit(unsigned long nr, unsigned long *map)

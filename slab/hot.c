@@ -135,30 +135,69 @@ static u32 return_runs(struct respool_hot *h, struct respool_objects *o, bool ke
 	return nr;
 }
 
-/* Up to @nr objects, all of a new run if no other has any; none if the pool is short. */
-u32 respool_hot_take(struct respool_hot *h, unsigned int class, void **objects, u32 nr)
+/* What was @before of objects that are not free may have become more or less. */
+static void note_used(struct respool_hot *h, const struct respool_objects *o, u64 before)
+{
+	u64 more = respool_objects_used(o) - before;
+
+	h->used += more;
+	h->used_bytes += more * o->stride;
+}
+
+/*
+ * Objects for @word, which has none, all of a new run if no other has any; returns
+ * how many, none if the pool is short.
+ */
+u32 respool_hot_take(struct respool_hot *h, unsigned int class, struct respool_object_word *word)
 {
 	struct respool_objects *o = respool_hot_objects(h, class);
-	u32 got = respool_objects_take(o, objects, nr);
+	u64 before = respool_objects_used(o);
+	u32 got = respool_objects_take_word(o, word);
 
 	if (!got && !o->damage && add_run(h, o))
-		got = respool_objects_take(o, objects, nr);
+		got = respool_objects_take_word(o, word);
 	note_damage(h, o);
-	h->used += got;
-	h->used_bytes += (u64)got * o->stride;
+	note_used(h, o, before);
 	return got;
 }
 
-/* Objects go back into their runs; returns how many did, fewer for damage. */
-u32 respool_hot_put(struct respool_hot *h, unsigned int class, void *const *objects, u32 nr)
+/* What is left of @word goes back; returns how many objects, none for damage. */
+u32 respool_hot_put_word(struct respool_hot *h, unsigned int class,
+			 struct respool_object_word *word)
 {
 	struct respool_objects *o = respool_hot_objects(h, class);
-	u32 done = respool_objects_put(o, objects, nr);
+	u64 before = respool_objects_used(o);
+	u32 done = respool_objects_put_word(o, word);
 
-	h->used -= done;
-	h->used_bytes -= (u64)done * o->stride;
+	note_used(h, o, before);
 	return_runs(h, o, true);
 	return done;
+}
+
+/* The object at @object, which is out, goes back; false for damage. */
+bool respool_hot_put(struct respool_hot *h, unsigned int class, void *object)
+{
+	struct respool_objects *o = respool_hot_objects(h, class);
+	struct respool_object_run *run = respool_object_run_of(o, object);
+
+	if (!respool_object_run_lasts(o, run)) {
+		respool_hot_blame(h, class, object);
+		return false;
+	}
+	if (respool_object_hand_back(run, respool_object_index(o, run, object)))
+		respool_hot_notice(h, class, object);
+	return true;
+}
+
+/* That the object at @addr was returned to its run was news. */
+void respool_hot_notice(struct respool_hot *h, unsigned int class, const void *addr)
+{
+	struct respool_objects *o = respool_hot_objects(h, class);
+	u64 before = respool_objects_used(o);
+
+	respool_objects_notice(o, addr);
+	note_used(h, o, before);
+	return_runs(h, o, true);
 }
 
 /* Give all empty runs back, for a pool that is short; returns how many. */
@@ -182,15 +221,22 @@ void respool_hot_blame(struct respool_hot *h, unsigned int class, const void *ob
 	note_damage(h, o);
 }
 
-/* The object at @addr, where respool_hot_class_at() says @class, ends its life and is out. */
-int respool_hot_end(struct respool_hot *h, unsigned int class, void *addr)
+/*
+ * The object at @addr, where respool_hot_class_at() says @class, ends its life and goes
+ * back into its run.
+ */
+int respool_hot_free(struct respool_hot *h, unsigned int class, void *addr)
 {
+	bool news;
 	int error;
 
 	if (class == RESPOOL_SLOT_RETIRED)
 		return -EUCLEAN;
-	if (respool_object_end(respool_hot_objects(h, class), addr))
+	if (respool_object_return(respool_hot_objects(h, class), addr, &news)) {
+		if (news)
+			respool_hot_notice(h, class, addr);
 		return 0;
+	}
 	error = respool_hot_why_not(h, class, addr);
 	respool_hot_blame(h, class, addr);
 	/* Nothing wrong: it was freed, and has been given again meanwhile. */
@@ -253,17 +299,16 @@ u32 respool_hot_live_of(const struct respool_hot *h, unsigned int class, const v
 	return got;
 }
 
-void respool_hot_count(const struct respool_hot *h, struct respool_hot_sum *sum)
+/* How many objects of @class live, by the bits of its runs: a walk over the map. */
+u64 respool_hot_count_live(const struct respool_hot *h, unsigned int class)
 {
-	const struct respool_objects *o;
+	const struct respool_objects *o = &h->objects[class - 1];
+	struct respool_object_row row = {};
+	u64 live = 0;
 
-	memset(sum, 0, sizeof(*sum));
-	sum->overhead_bytes = h->runs->object_bytes;
-	for_each_class(o, h) {
-		sum->free_objects += o->nr_free;
-		sum->free_bytes += o->nr_free * o->stride;
-		sum->overhead_bytes -= o->runs * o->per_run * o->stride;
-	}
+	while (o->runs && respool_objects_run_after(o, row.run, &row))
+		live += row.live;
+	return live;
 }
 
 /* %NULL, or the first broken invariant; @where is then a run or %NULL. */

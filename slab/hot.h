@@ -28,7 +28,7 @@
  *	%RESPOOL_SLOT_RETIRED; constant, %NULL if there are to be no objects
  * @runs: where runs come from; constant
  * @damage: where a call met some; %NULL again after respool_hot_salvage()
- * @used: objects that are not free: live, or in a magazine
+ * @used: objects that are not known to be free: live, in a rack, or returned
  * @used_bytes: their bytes
  * @peak_runs: by class, most runs since there were none
  * @objects: by class, whose objects are 16, 32, ... bytes; constant in part
@@ -41,18 +41,6 @@ struct respool_hot {
 	u64 used_bytes;
 	u64 peak_runs[RESPOOL_HOT_CLASSES];
 	struct respool_objects objects[RESPOOL_HOT_CLASSES];
-};
-
-/**
- * struct respool_hot_sum - All object runs together.
- * @free_objects: free objects
- * @free_bytes: their bytes
- * @overhead_bytes: what of the runs is in no object, and runs out of service
- */
-struct respool_hot_sum {
-	u64 free_objects;
-	u64 free_bytes;
-	u64 overhead_bytes;
 };
 
 /*
@@ -72,12 +60,6 @@ static inline struct respool_objects *respool_hot_objects(struct respool_hot *h,
 							  unsigned int class)
 {
 	return &h->objects[class - 1];
-}
-
-/* Objects of @class that are not free. */
-static inline u64 respool_hot_used(const struct respool_hot *h, unsigned int class)
-{
-	return respool_objects_used(&h->objects[class - 1]);
 }
 
 /* As respool_hot_class_at(), of an address in the pool. */
@@ -104,10 +86,13 @@ void respool_hot_destroy(struct respool_hot *h);
 bool respool_hot_is_due(const struct respool_hot *h, unsigned int class, size_t block_bytes);
 bool respool_hot_cools(struct respool_hot *h, unsigned int class);
 
-u32 respool_hot_take(struct respool_hot *h, unsigned int class, void **objects, u32 nr);
-u32 respool_hot_put(struct respool_hot *h, unsigned int class, void *const *objects, u32 nr);
+u32 respool_hot_take(struct respool_hot *h, unsigned int class, struct respool_object_word *word);
+u32 respool_hot_put_word(struct respool_hot *h, unsigned int class,
+			 struct respool_object_word *word);
+bool respool_hot_put(struct respool_hot *h, unsigned int class, void *object);
+void respool_hot_notice(struct respool_hot *h, unsigned int class, const void *addr);
+int respool_hot_free(struct respool_hot *h, unsigned int class, void *addr);
 u32 respool_hot_trim(struct respool_hot *h);
-int respool_hot_end(struct respool_hot *h, unsigned int class, void *addr);
 void respool_hot_blame(struct respool_hot *h, unsigned int class, const void *object);
 int respool_hot_usable_size(struct respool_hot *h, unsigned int class, const void *addr,
 			    size_t *size);
@@ -116,7 +101,7 @@ u64 respool_hot_salvage(struct respool_hot *h, u64 *bytes);
 int respool_hot_why_not(const struct respool_hot *h, unsigned int class, const void *addr);
 u32 respool_hot_live_of(const struct respool_hot *h, unsigned int class, const void **live,
 			u32 nr);
-void respool_hot_count(const struct respool_hot *h, struct respool_hot_sum *sum);
+u64 respool_hot_count_live(const struct respool_hot *h, unsigned int class);
 const char *respool_hot_validate(const struct respool_hot *h, const void **where);
 
 #endif /* RESPOOL_SLAB_HOT_H */

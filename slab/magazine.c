@@ -42,15 +42,8 @@
 #define TRAY_BLOCKS	4
 #define TRAY_SHARE	32
 
-/* The same for objects, which there are many of: objects, bytes; part of those of its class. */
-#define MIN_OBJECTS	16
-#define MAX_OBJECTS	62
-#define OBJECT_BYTES	SZ_32K
-#define CLASS_SHARE	8
-
 /* Blocks that go one way or the other under one hold of the slab's lock. */
 #define BATCH		8
-#define OBJECT_BATCH	32
 
 /*
  * Blocks that a CPU gives back before the free list of a small slab grows. One that is
@@ -81,11 +74,6 @@
 static unsigned int magazine_size(size_t bytes)
 {
 	return clamp_t(size_t, MAGAZINE_BYTES / bytes, MIN_BLOCKS, MAX_BLOCKS);
-}
-
-static unsigned int object_magazine_size(const struct respool_objects *o)
-{
-	return clamp_t(size_t, OBJECT_BYTES / o->stride, MIN_OBJECTS, MAX_OBJECTS);
 }
 
 /* Size of the blocks of the magazine after the one of blocks of @bytes. */
@@ -121,9 +109,10 @@ static u16 block_magazine(const struct respool_racks *r, size_t half_cells)
 	return r->taking[cells];
 }
 
-static u16 object_magazine(const struct respool_racks *r, unsigned int class)
+static u16 object_magazine(unsigned int class)
 {
-	return r->offset[RESPOOL_BLOCK_MAGAZINES + class - 1];
+	return offsetof(struct respool_rack, objects) +
+	       (class - 1) * sizeof(struct respool_object_magazine);
 }
 
 /* From now on requests for the sizes of @class are served with objects, or with blocks. */
@@ -133,7 +122,7 @@ static void serve_with(struct respool_racks *r, unsigned int class, bool objects
 
 	for (i = last - 1; i <= last; i++)
 		if (respool_hot_class_of(i << RESPOOL_HALF_SHIFT))
-			WRITE_ONCE(r->serving[i], objects ? object_magazine(r, class) :
+			WRITE_ONCE(r->serving[i], objects ? object_magazine(class) :
 							    block_magazine(r, i));
 }
 
@@ -159,27 +148,13 @@ static size_t lay_out(struct respool_racks *r, bool on)
 	return end;
 }
 
-/* The same for those of objects, which serve nothing yet, behind @end. */
-static size_t lay_out_objects(struct respool_racks *r, size_t end)
-{
-	unsigned int class;
-
-	for (class = 1; class <= RESPOOL_HOT_CLASSES; class++) {
-		r->offset[r->magazines++] = end;
-		end += magazine_bytes(object_magazine_size(respool_hot_objects(&r->hot, class)));
-	}
-	return end;
-}
-
-#define for_each_magazine_below(end, i, magazine, r, rack)			\
-	for ((i) = (end);							\
+#define for_each_magazine(i, magazine, r, rack)					\
+	for ((i) = (r)->magazines;						\
 	     (i)-- && ((magazine) = respool_magazine_at(rack, (r)->offset[i]));)
 
-#define for_each_magazine(i, magazine, r, rack)					\
-	for_each_magazine_below((r)->magazines, i, magazine, r, rack)
-
-#define for_each_block_magazine(i, magazine, r, rack)				\
-	for_each_magazine_below(min((r)->magazines, RESPOOL_BLOCK_MAGAZINES), i, magazine, r, rack)
+#define for_each_object_magazine(magazine, r, rack)				\
+	for ((magazine) = (rack)->objects;					\
+	     (r)->hot.map && (magazine) < (rack)->objects + RESPOOL_HOT_CLASSES; (magazine)++)
 
 static struct respool_rack *rack_of(struct respool_racks *r, unsigned int cpu)
 {
@@ -204,18 +179,12 @@ static void make_magazines(struct respool_racks *r, struct respool_rack *rack)
 
 static void make_object_magazines(struct respool_racks *r, struct respool_rack *rack)
 {
-	struct respool_slab_magazine *magazine;
-	struct respool_objects *o;
-	unsigned int class;
+	struct respool_object_magazine *magazine;
+	unsigned int class = 1;
 
-	for (class = 1; class <= RESPOOL_HOT_CLASSES; class++) {
-		o = respool_hot_objects(&r->hot, class);
-		magazine = respool_object_magazine(r, rack, class);
-		magazine->size = object_magazine_size(o);
-		magazine->max = MIN_OBJECTS;
+	for_each_object_magazine(magazine, r, rack) {
 		magazine->class = class;
-		magazine->objects = o;
-		magazine->word = o->stride | RESPOOL_TAG_PREV_USED;
+		magazine->objects = respool_hot_objects(&r->hot, class++);
 	}
 }
 
@@ -228,8 +197,7 @@ static int make_rack(struct respool_racks *r, size_t rack_bytes, unsigned int cp
 	*per_cpu_ptr(r->rack, cpu) = rack;
 	if (r->magazines)
 		make_magazines(r, rack);
-	if (r->hot.map)
-		make_object_magazines(r, rack);
+	make_object_magazines(r, rack);
 	return 0;
 }
 
@@ -251,8 +219,6 @@ int respool_racks_init(struct respool_racks *r, struct respool_runs *runs, raw_s
 	if (!r->rack)
 		return -ENOMEM;
 	error = respool_hot_init(&r->hot, runs, on && objects);
-	if (!error && r->hot.map)
-		rack_bytes = lay_out_objects(r, rack_bytes);
 	for_each_possible_cpu(cpu)
 		if (!error)
 			error = make_rack(r, rack_bytes, cpu);
@@ -308,7 +274,9 @@ void respool_racks_hold(struct respool_racks *r)
 	respool_racks_try_hold(r);
 }
 
-/* Blocks in a rack; about as many if it is not held. */
+/*
+ * Blocks in a rack less the objects that live by its count; about so if it is not held.
+ */
 static u64 cached_in(const struct respool_rack *rack)
 {
 	return READ_ONCE(rack->moved) + READ_ONCE(rack->frees) - READ_ONCE(rack->allocations);
@@ -320,14 +288,54 @@ static u64 cached_bytes(const struct respool_slab_magazine *magazine)
 	u64 bytes = 0;
 	unsigned int i;
 
-	if (magazine->class)
-		return magazine->nr * (u64)respool_magazine_bytes(magazine);
 	for (i = 0; i < magazine->nr; i++)
 		bytes += respool_block_bytes(magazine->block[i]) - RESPOOL_BLOCK_HEADER;
 	return bytes;
 }
 
-/* All racks are held. */
+/* The objects of a class. All racks and the slab's lock are held. */
+void respool_racks_count_class(struct respool_racks *r, unsigned int class,
+			       struct respool_objects_sum *sum)
+{
+	const struct respool_objects *o = respool_hot_objects(&r->hot, class);
+	const struct respool_object_magazine *magazine;
+	unsigned int cpu;
+
+	sum->live = -r->ended[class - 1];
+	sum->cached = 0;
+	for_each_possible_cpu(cpu) {
+		magazine = &rack_of(r, cpu)->objects[class - 1];
+		sum->live += magazine->live;
+		sum->cached += hweight64(magazine->word.out) + magazine->nr;
+	}
+	sum->free = o->runs * o->per_run - sum->live - sum->cached;
+}
+
+/* All classes together. Held as above. */
+void respool_racks_count_objects(struct respool_racks *r, struct respool_racks_sum *sum)
+{
+	struct respool_objects_sum one;
+	unsigned int class;
+	u64 bytes;
+
+	memset(&sum->objects, 0, sizeof(sum->objects));
+	memset(&sum->object_bytes, 0, sizeof(sum->object_bytes));
+
+	for (class = 1; class <= RESPOOL_HOT_CLASSES; class++) {
+		if (!respool_hot_objects(&r->hot, class)->runs)
+			continue;
+		respool_racks_count_class(r, class, &one);
+		bytes = class * RESPOOL_BLOCK_ALIGN;
+		sum->objects.live += one.live;
+		sum->objects.cached += one.cached;
+		sum->objects.free += one.free;
+		sum->object_bytes.live += one.live * bytes;
+		sum->object_bytes.cached += one.cached * bytes;
+		sum->object_bytes.free += one.free * bytes;
+	}
+}
+
+/* What is in magazines of blocks. All racks are held. */
 void respool_racks_count(struct respool_racks *r, struct respool_racks_sum *sum)
 {
 	struct respool_slab_magazine *magazine;
@@ -339,21 +347,11 @@ void respool_racks_count(struct respool_racks *r, struct respool_racks_sum *sum)
 		rack = rack_of(r, cpu);
 		sum->allocations += rack->allocations;
 		sum->frees += rack->frees;
-		sum->cached_blocks += cached_in(rack);
-		for_each_magazine(i, magazine, r, rack)
+		for_each_magazine(i, magazine, r, rack) {
+			sum->cached_blocks += magazine->nr;
 			sum->cached_bytes += cached_bytes(magazine);
+		}
 	}
-}
-
-/* Objects of @class in magazines. All racks are held. */
-u64 respool_racks_cached_of(struct respool_racks *r, unsigned int class)
-{
-	unsigned int cpu;
-	u64 cached = 0;
-
-	for_each_possible_cpu(cpu)
-		cached += respool_object_magazine(r, rack_of(r, cpu), class)->nr;
-	return cached;
 }
 
 /* The locked half: under the slab's lock, and, where one is named, with a rack held */
@@ -368,14 +366,26 @@ static int put_locked(struct respool_racks *r, void *block)
 	return error;
 }
 
-/* Objects go back into their runs; returns how many did. */
-static unsigned int put_objects_locked(struct respool_racks *r, unsigned int class,
-				       void *const *objects, unsigned int nr)
+/* Objects of @class went back: blocks may serve its sizes again. */
+static void cool_locked(struct respool_racks *r, unsigned int class)
 {
-	unsigned int done = respool_hot_put(&r->hot, class, objects, nr);
-
 	if (respool_hot_cools(&r->hot, class))
 		serve_with(r, class, false);
+}
+
+/* What a CPU has of a class goes back; returns how many objects did. */
+static unsigned int put_objects_locked(struct respool_racks *r,
+				       struct respool_object_magazine *magazine)
+{
+	unsigned int done = magazine->word.out ?
+			    respool_hot_put_word(&r->hot, magazine->class, &magazine->word) : 0;
+
+	while (magazine->nr && respool_hot_put(&r->hot, magazine->class,
+					       magazine->object[magazine->nr - 1])) {
+		magazine->nr--;
+		done++;
+	}
+	cool_locked(r, magazine->class);
 	return done;
 }
 
@@ -385,8 +395,6 @@ static unsigned int put_oldest_locked(struct respool_racks *r,
 {
 	unsigned int done = 0;
 
-	if (magazine->class)
-		return put_objects_locked(r, magazine->class, magazine->block, nr);
 	while (done < nr && !put_locked(r, magazine->block[done]))
 		done++;
 	return done;
@@ -410,7 +418,7 @@ static unsigned int drain_locked(struct respool_racks *r, struct respool_rack *r
 /* Blocks that go into or out of a magazine under one hold of the lock. */
 static unsigned int batch_of(const struct respool_slab_magazine *magazine)
 {
-	return clamp(magazine->max / 2, 1, magazine->class ? OBJECT_BATCH : BATCH);
+	return clamp(magazine->max / 2, 1, BATCH);
 }
 
 /* How much one magazine of blocks may keep, in bytes. */
@@ -422,21 +430,12 @@ static u64 share_of(const struct respool_freelist *f)
 	return max(f->held_bytes / HELD_SHARE, spare / SPARE_SHARE);
 }
 
-/*
- * How much a magazine may keep follows what the slab holds and has free, or how many
- * objects it uses.
- */
+/* How much a magazine may keep follows what the slab holds and has free. */
 static void adjust_locked(struct respool_racks *r, struct respool_slab_magazine *magazine)
 {
-	u64 most, least = 1;
+	u64 most = share_of(r->freelist) / respool_magazine_bytes(magazine);
 
-	if (magazine->class) {
-		most = respool_hot_used(&r->hot, magazine->class) / CLASS_SHARE;
-		least = MIN_OBJECTS;
-	} else {
-		most = share_of(r->freelist) / respool_magazine_bytes(magazine);
-	}
-	magazine->max = clamp_t(u64, most, least, magazine->size);
+	magazine->max = clamp_t(u64, most, 1, magazine->size);
 }
 
 /* It goes into the free list. Only one in each call that comes by. */
@@ -455,7 +454,7 @@ static void clear_tray_locked(struct respool_racks *r, struct respool_rack *rack
 /* Blocks that somebody holds; about as many, as others take and give meanwhile. */
 static u64 count_live(struct respool_racks *r)
 {
-	s64 live = r->freelist->live_blocks + r->hot.used;
+	s64 live = r->freelist->live_blocks - r->all_ended;
 	unsigned int cpu;
 
 	for_each_possible_cpu(cpu)
@@ -582,36 +581,15 @@ static int alloc_locked(struct respool_racks *r, struct respool_rack *rack, size
 	return error;
 }
 
-static unsigned int take_objects_locked(struct respool_racks *r, unsigned int class,
-					void **objects, unsigned int nr)
-{
-	bool few = respool_runs_few(r->runs);
-	unsigned int got = respool_hot_take(&r->hot, class, objects, nr);
-
-	note_growth(r, few);
-	return got;
-}
-
 /* Fill an empty magazine. */
 static unsigned int fill_locked(struct respool_racks *r, struct respool_rack *rack,
 				struct respool_slab_magazine *magazine)
 {
 	adjust_locked(r, magazine);
-	if (magazine->class)
-		magazine->nr = take_objects_locked(r, magazine->class, magazine->block,
-						   magazine->max);
-	else
-		magazine->nr = respool_freelist_take(r->freelist, respool_magazine_bytes(magazine),
-						     batch_of(magazine), magazine->block);
+	magazine->nr = respool_freelist_take(r->freelist, respool_magazine_bytes(magazine),
+					     batch_of(magazine), magazine->block);
 	rack->moved += magazine->nr;
 	return magazine->nr;
-}
-
-static bool give(const struct respool_slab_magazine *magazine, void *block)
-{
-	if (magazine->objects)
-		return respool_object_give(magazine->objects, block);
-	return respool_block_give_word(block, magazine->word);
 }
 
 /* The youngest block; if it is not what it should be, it is damaged. */
@@ -619,14 +597,41 @@ static int pop_locked(struct respool_racks *r, struct respool_rack *rack,
 		      struct respool_slab_magazine *magazine, void **block)
 {
 	*block = magazine->block[magazine->nr - 1];
-	if (!give(magazine, *block)) {
-		if (magazine->class)
-			respool_hot_blame(&r->hot, magazine->class, *block);
-		else
-			r->freelist->damage = respool_header_of(*block);
+	if (!respool_block_give_word(*block, magazine->word)) {
+		r->freelist->damage = respool_header_of(*block);
 		return -EUCLEAN;
 	}
 	magazine->nr--;
+	rack->allocations++;
+	return 0;
+}
+
+static bool has_objects(const struct respool_object_magazine *magazine)
+{
+	return READ_ONCE(magazine->nr) || READ_ONCE(magazine->word.out);
+}
+
+/* The same for an empty magazine of objects. */
+static unsigned int fill_objects_locked(struct respool_racks *r,
+					struct respool_object_magazine *magazine)
+{
+	bool few = respool_runs_few(r->runs);
+	unsigned int got = respool_hot_take(&r->hot, magazine->class, &magazine->word);
+
+	note_growth(r, few);
+	return got;
+}
+
+static int pop_object_locked(struct respool_racks *r, struct respool_rack *rack,
+			     struct respool_object_magazine *magazine, void **object)
+{
+	*object = respool_magazine_pop_object(magazine);
+	if (!*object) {
+		respool_hot_blame(&r->hot, magazine->class, magazine->word.out ?
+				  magazine->word.run : magazine->object[magazine->nr - 1]);
+		return -EUCLEAN;
+	}
+	magazine->live++;
 	rack->allocations++;
 	return 0;
 }
@@ -649,43 +654,52 @@ static struct respool_slab_magazine *choose_block_locked(struct respool_racks *r
 }
 
 /*
- * @magazine, which serves @size, has nothing left. Returns the one that shall. If
- * the slab has very many blocks of that size, objects serve it from now on.
+ * @magazine, which serves @size, has nothing left. Returns the one that shall; %NULL:
+ * objects of @class serve it, if the slab has very many blocks of that size from now on.
  */
 static struct respool_slab_magazine *choose_locked(struct respool_racks *r,
 						   struct respool_rack *rack,
 						   struct respool_slab_magazine *magazine,
-						   size_t size)
+						   unsigned int class, size_t size)
 {
-	unsigned int class = size <= RESPOOL_HOT_MAX ? respool_hot_class_of(size) : 0;
-	struct respool_slab_magazine *blocks;
-
-	if (!class)
-		return magazine;
 	if (magazine->class) {
-		if (respool_hot_objects(&r->hot, class)->nr_free)
-			return magazine;
-		blocks = choose_block_locked(r, rack, size);
-		return blocks ? blocks : magazine;
+		if (has_objects(&rack->objects[class - 1]) ||
+		    respool_hot_objects(&r->hot, class)->bins)
+			return NULL;
+		return choose_block_locked(r, rack, size);
 	}
-	if (!respool_hot_is_due(&r->hot, class, respool_magazine_bytes(magazine)))
+	if (!class || !respool_hot_is_due(&r->hot, class, respool_magazine_bytes(magazine)))
 		return magazine;
 	serve_with(r, class, true);
-	return respool_object_magazine(r, rack, class);
+	return NULL;
+}
+
+static int serve_object_locked(struct respool_racks *r, struct respool_rack *rack,
+			       unsigned int class, size_t size, void **object)
+{
+	struct respool_object_magazine *magazine = &rack->objects[class - 1];
+
+	if (has_objects(magazine) || fill_objects_locked(r, magazine))
+		return pop_object_locked(r, rack, magazine, object);
+	if (respool_racks_damaged(r))
+		return -EUCLEAN;
+	/* With the pool short of pages for a run, a block does for an object. */
+	return alloc_locked(r, rack, size, RESPOOL_BLOCK_ALIGN, object);
 }
 
 static int serve_locked(struct respool_racks *r, struct respool_rack *rack,
 			struct respool_slab_magazine *magazine, size_t size, void **block)
 {
+	unsigned int class = size <= RESPOOL_HOT_MAX ? respool_hot_class_of(size) : 0;
+
 	if (!magazine->nr)
-		magazine = choose_locked(r, rack, magazine, size);
+		magazine = choose_locked(r, rack, magazine, class, size);
+	if (!magazine)
+		return serve_object_locked(r, rack, class, size, block);
 	if (magazine->nr || fill_locked(r, rack, magazine))
 		return pop_locked(r, rack, magazine, block);
 	if (respool_racks_damaged(r))
 		return -EUCLEAN;
-	/* With the pool short of pages for a run, a block does for an object. */
-	if (magazine->class)
-		return alloc_locked(r, rack, size, RESPOOL_BLOCK_ALIGN, block);
 	size = respool_magazine_bytes(magazine) - RESPOOL_BLOCK_HEADER;
 	return alloc_more_locked(r, rack, size, RESPOOL_BLOCK_ALIGN, block);
 }
@@ -737,7 +751,7 @@ int respool_racks_alloc(struct respool_racks *r, size_t size, size_t align, void
 	raw_spin_lock_irqsave(r->lock, flags);
 	held_bytes = respool_runs_held(r->runs);
 	magazine = serving(r, rack, size, align);
-	if (held && magazine->size)
+	if (held && (magazine->size || magazine->class))
 		error = serve_locked(r, rack, magazine, size, block);
 	else
 		error = alloc_locked(r, held ? rack : NULL, size, align, block);
@@ -806,33 +820,29 @@ static int free_block_locked(struct respool_racks *r, struct respool_rack *rack,
 	return error;
 }
 
-/* The same for an object, which may go into its run. */
+/* The same for an object, which goes into its run; @rack is counted in if it is not NULL. */
 static int free_object_locked(struct respool_racks *r, struct respool_rack *rack,
-			      unsigned int class, void *object, bool *cached)
+			      unsigned int class, void *object)
 {
-	struct respool_slab_magazine *magazine;
-	int error = respool_hot_end(&r->hot, class, object);
+	int error = respool_hot_free(&r->hot, class, object);
 
-	*cached = false;
 	if (error)
 		return error;
-	magazine = rack ? respool_object_magazine(r, rack, class) : NULL;
-	if (magazine && make_room(r, rack, magazine)) {
-		magazine->block[magazine->nr++] = object;
-		*cached = true;
-		return 0;
+	cool_locked(r, class);
+	if (rack) {
+		rack->objects[class - 1].live--;
+	} else {
+		r->ended[class - 1]++;
+		r->all_ended++;
 	}
-	if (put_objects_locked(r, class, &object, 1))
-		return 0;
-	respool_object_give(respool_hot_objects(&r->hot, class), object);
-	return -EUCLEAN;
+	return 0;
 }
 
 /* Where the rack as it is cannot take the block or object, and for every mistake. */
 int respool_racks_free(struct respool_racks *r, void *block)
 {
+	bool held, cached = true, look;
 	struct respool_rack *rack;
-	bool held, cached, look;
 	unsigned long flags;
 	unsigned int class;
 	int error;
@@ -843,7 +853,7 @@ int respool_racks_free(struct respool_racks *r, void *block)
 	raw_spin_lock_irqsave(r->lock, flags);
 	class = respool_hot_class_at(&r->hot, block);
 	if (class)
-		error = free_object_locked(r, held ? rack : NULL, class, block, &cached);
+		error = free_object_locked(r, held ? rack : NULL, class, block);
 	else
 		error = free_block_locked(r, held ? rack : NULL, block, &cached);
 	if (!error && held) {
@@ -936,6 +946,28 @@ void respool_racks_settle(struct respool_racks *r)
 		respool_racks_drain(r);
 }
 
+/* The object at @addr went back to its run, and that was news. */
+void respool_racks_notice(struct respool_racks *r, void *addr)
+{
+	struct respool_rack *rack;
+	unsigned long flags;
+	unsigned int class;
+	bool look;
+
+	raw_spin_lock_irqsave(r->lock, flags);
+	/* The run may have gone back meanwhile, and another's may be there. */
+	class = respool_hot_class_at(&r->hot, addr);
+	if (class - 1 < RESPOOL_HOT_CLASSES) {
+		respool_hot_notice(&r->hot, class, addr);
+		cool_locked(r, class);
+	}
+	rack = __this_cpu_read(*r->rack);
+	look = READ_ONCE(rack->frees) > READ_ONCE(rack->look_at);
+	raw_spin_unlock_irqrestore(r->lock, flags);
+	if (look)
+		respool_racks_settle(r);
+}
+
 /* The last block may have been freed meanwhile, by an interrupt that could not wait. */
 void respool_racks_release(struct respool_racks *r)
 {
@@ -970,28 +1002,51 @@ static bool claim_rack(struct respool_rack *rack, unsigned int cpu)
 	return respool_cpu_lock_claim(&rack->lock, cpu);
 }
 
+static unsigned int drain_objects(struct respool_racks *r,
+				  struct respool_object_magazine *magazine)
+{
+	unsigned int done;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(r->lock, flags);
+	done = put_objects_locked(r, magazine);
+	raw_spin_unlock_irqrestore(r->lock, flags);
+	return done;
+}
+
+/* Give back what a CPU keeps in one magazine, or of one class; false if that cannot be. */
+static bool drain_one(struct respool_racks *r, unsigned int cpu,
+		      struct respool_slab_magazine *magazine,
+		      struct respool_object_magazine *objects, u64 *done)
+{
+	struct respool_rack *rack = rack_of(r, cpu);
+	bool held;
+
+	preempt_disable();
+	held = claim_rack(rack, cpu);
+	if (held) {
+		*done += magazine ? drain_magazine(r, rack, magazine) : drain_objects(r, objects);
+		respool_cpu_unlock(&rack->lock);
+	}
+	preempt_enable();
+	return held;
+}
+
 /* Give back what a CPU keeps. */
 static u64 drain_rack(struct respool_racks *r, unsigned int cpu)
 {
 	struct respool_rack *rack = rack_of(r, cpu);
+	struct respool_object_magazine *objects;
 	struct respool_slab_magazine *magazine;
-	bool held = true;
 	unsigned int i;
 	u64 done = 0;
 
-	for_each_magazine(i, magazine, r, rack) {
-		if (!READ_ONCE(magazine->nr))
-			continue;
-		preempt_disable();
-		held = claim_rack(rack, cpu);
-		if (held) {
-			done += drain_magazine(r, rack, magazine);
-			respool_cpu_unlock(&rack->lock);
-		}
-		preempt_enable();
-		if (!held)
-			break;
-	}
+	for_each_magazine(i, magazine, r, rack)
+		if (READ_ONCE(magazine->nr) && !drain_one(r, cpu, magazine, NULL, &done))
+			return done;
+	for_each_object_magazine(objects, r, rack)
+		if (has_objects(objects) && !drain_one(r, cpu, NULL, objects, &done))
+			return done;
 	return done;
 }
 
@@ -1018,15 +1073,6 @@ void respool_racks_drain_cpu(struct respool_racks *r, unsigned int cpu)
 	drain_rack(r, cpu);
 }
 
-/* Whether a salvage left what is in @magazine in service. */
-static bool lasts(struct respool_racks *r, const struct respool_slab_magazine *magazine,
-		  const void *block)
-{
-	if (magazine->class)
-		return respool_hot_class_at(&r->hot, block) == magazine->class;
-	return respool_block_is_cached(r->freelist, block);
-}
-
 /* Drop what a salvage took out of service. */
 static void purge(struct respool_racks *r, struct respool_rack *rack,
 		  struct respool_slab_magazine *magazine)
@@ -1034,19 +1080,51 @@ static void purge(struct respool_racks *r, struct respool_rack *rack,
 	unsigned int i, left = 0;
 
 	for (i = 0; i < magazine->nr; i++)
-		if (lasts(r, magazine, magazine->block[i]))
+		if (respool_block_is_cached(r->freelist, magazine->block[i]))
 			magazine->block[left++] = magazine->block[i];
 	rack->moved -= magazine->nr - left;
+	magazine->nr = left;
+}
+
+static void purge_objects(struct respool_racks *r, struct respool_object_magazine *magazine)
+{
+	unsigned int i, left = 0;
+
+	if (magazine->word.out &&
+	    respool_hot_class_at(&r->hot, magazine->word.run) != magazine->class)
+		magazine->word.out = 0;
+	for (i = 0; i < magazine->nr; i++)
+		if (respool_hot_class_at(&r->hot, magazine->object[i]) == magazine->class)
+			magazine->object[left++] = magazine->object[i];
 	magazine->nr = left;
 }
 
 /* The same for all: racks and the slab's lock are held. */
 void respool_racks_purge(struct respool_racks *r)
 {
+	struct respool_object_magazine *objects;
 	struct respool_slab_magazine *magazine;
 	unsigned int cpu, i;
 
-	for_each_possible_cpu(cpu)
+	for_each_possible_cpu(cpu) {
 		for_each_magazine(i, magazine, r, rack_of(r, cpu))
 			purge(r, rack_of(r, cpu), magazine);
+		for_each_object_magazine(objects, r, rack_of(r, cpu))
+			purge_objects(r, objects);
+	}
+}
+
+/* Objects went out of service: from now on no more live than runs have. Held as above. */
+void respool_racks_recount(struct respool_racks *r)
+{
+	struct respool_objects_sum sum;
+	unsigned int class;
+	u64 lost;
+
+	for (class = 1; class <= RESPOOL_HOT_CLASSES; class++) {
+		respool_racks_count_class(r, class, &sum);
+		lost = sum.live - respool_hot_count_live(&r->hot, class);
+		r->ended[class - 1] += lost;
+		r->all_ended += lost;
+	}
 }

@@ -24,7 +24,7 @@
 
 static size_t header_bytes(u32 words)
 {
-	return sizeof(struct respool_object_run) + 2 * words * sizeof(long) + sizeof(u64);
+	return sizeof(struct respool_object_run) + words * sizeof(struct respool_object_bits);
 }
 
 /* Lay out a run of 2^@shift bytes; returns the bytes that are in no object. */
@@ -41,7 +41,7 @@ static size_t lay_out(struct respool_objects *o, unsigned int shift, size_t alig
 			break;
 	}
 	o->per_run = per_run;
-	o->tail = sizeof(struct respool_object_run) + 2 * o->words * sizeof(long);
+	o->last_bits = per_run % 64 ? BIT(per_run % 64) - 1 : ~0UL;
 	return bytes - (size_t)per_run * o->stride;
 }
 
@@ -161,45 +161,38 @@ void *respool_objects_at(const struct respool_objects *o, const void *run, u32 i
 
 /* The header */
 
-static u64 *tail_of(const struct respool_objects *o, struct respool_object_run *run)
-{
-	return (u64 *)((u8 *)run + o->tail);
-}
-
-/* Which of the free bits in @word belong to objects. */
-static unsigned long object_bits(const struct respool_objects *o, u32 word)
-{
-	u32 nr = o->per_run - word * 64;
-
-	return nr < 64 ? BIT(nr) - 1 : ~0UL;
-}
-
-static bool ends_intact(const struct respool_objects *o, struct respool_object_run *run)
-{
-	return respool_object_run_lasts(o, run) &&
-	       *tail_of(o, run) == ~respool_object_check(o, run);
-}
-
 static u64 sum_of(const struct respool_objects *o, const struct respool_object_run *run)
 {
 	u64 sum = run->nr_free * o->nr_free_key;
 	u32 i;
 
 	for (i = 0; i < o->words; i++)
-		sum += run->bits[i] * key(o, i);
+		sum += run->bits[i].free * key(o, i);
 	return sum;
+}
+
+/* Whether no object of @word has two of @bits, and only objects have any. */
+static bool is_plausible(const struct respool_objects *o, const struct respool_object_bits *bits,
+			 u32 word)
+{
+	unsigned long returned = READ_ONCE(bits->returned), live;
+
+	/* An object that is returned meanwhile is live no more. */
+	smp_rmb();
+	live = READ_ONCE(bits->live);
+	return !(bits->free & (returned | live)) && !(returned & live) &&
+	       !(~(returned ^ bits->free ^ live) & ~respool_object_bits(o, word));
 }
 
 /* Whether the header of a run in service is what it must be, links aside. */
 static bool is_intact(const struct respool_objects *o, struct respool_object_run *run)
 {
-	const unsigned long *live = respool_object_live_bits(o, run);
 	u32 i;
 
-	if (!ends_intact(o, run) || run->sum != sum_of(o, run))
+	if (!respool_object_run_lasts(o, run) || run->sum != sum_of(o, run))
 		return false;
 	for (i = 0; i < o->words; i++)
-		if (READ_ONCE(live[i]) & (run->bits[i] | ~object_bits(o, i)))
+		if (!is_plausible(o, &run->bits[i], i))
 			return false;
 	return true;
 }
@@ -208,7 +201,7 @@ static bool is_intact(const struct respool_objects *o, struct respool_object_run
 static bool is_run(const struct respool_objects *o, struct respool_object_run *run)
 {
 	return (uintptr_t)run - o->low < o->span && !(((uintptr_t)run + o->skew) & o->mask) &&
-	       owner_of(o, run) == o->id && ends_intact(o, run);
+	       owner_of(o, run) == o->id && respool_object_run_lasts(o, run);
 }
 
 static int damaged(struct respool_objects *o, const void *where)
@@ -266,11 +259,9 @@ static void link_run(struct respool_objects *o, struct respool_object_run *run, 
 	o->empty_runs += bin == RESPOOL_OBJECT_EMPTY;
 }
 
-/* Put @run, which is intact, on the list where it belongs with @nr_free objects free. */
-static int move_run(struct respool_objects *o, struct respool_object_run *run, u64 nr_free)
+/* Put @run, which is intact, from the list of one bin on that of another. */
+static int relink(struct respool_objects *o, struct respool_object_run *run, u32 from, u32 to)
 {
-	u32 from = bin_of(o, run->nr_free), to = bin_of(o, nr_free);
-
 	if (from == to)
 		return 0;
 	if (from != NO_BIN && !is_linked(o, run, from))
@@ -284,15 +275,25 @@ static int move_run(struct respool_objects *o, struct respool_object_run *run, u
 	return 0;
 }
 
-/* @run is where it belongs when @bits are the free bits of a word and @nr_free are set in all. */
-static __always_inline void set_free(struct respool_objects *o, struct respool_object_run *run,
-				     u32 word, unsigned long bits, u64 nr_free)
+/* The same to where it belongs with @nr_free objects free. */
+static int move_run(struct respool_objects *o, struct respool_object_run *run, u64 nr_free)
 {
-	run->sum += (bits - run->bits[word]) * key(o, word) +
-		    (nr_free - run->nr_free) * o->nr_free_key;
-	run->bits[word] = bits;
+	return relink(o, run, bin_of(o, run->nr_free), bin_of(o, nr_free));
+}
+
+/*
+ * @run is where it belongs when @now are the free bits of a word and @nr_free are set in
+ * all. Who returns objects reads both.
+ */
+static __always_inline void set_free(struct respool_objects *o, struct respool_object_run *run,
+				     u32 word, unsigned long now, u64 nr_free)
+{
+	struct respool_object_bits *bits = &run->bits[word];
+
+	run->sum += (now - bits->free) * key(o, word) + (nr_free - run->nr_free) * o->nr_free_key;
+	WRITE_ONCE(bits->free, now);
 	o->nr_free += nr_free - run->nr_free;
-	run->nr_free = nr_free;
+	WRITE_ONCE(run->nr_free, nr_free);
 }
 
 /* Runs */
@@ -304,12 +305,12 @@ void respool_objects_prepare(const struct respool_objects *o, void *mem)
 	u32 i;
 
 	for (i = 0; i < o->words; i++) {
-		run->bits[i] = object_bits(o, i);
-		run->bits[o->words + i] = 0;
+		run->bits[i].live = 0;
+		run->bits[i].returned = ~respool_object_bits(o, i);
+		run->bits[i].free = respool_object_bits(o, i);
 	}
 	run->nr_free = o->per_run;
 	run->sum = sum_of(o, run);
-	*tail_of(o, run) = ~respool_object_check(o, run);
 	WRITE_ONCE(run->check, respool_object_check(o, run));
 }
 
@@ -349,17 +350,17 @@ void *respool_objects_remove_empty(struct respool_objects *o, u64 keep)
 /* Objects */
 
 /* Up to @nr objects of one word of @run's bits, lowest first. */
-static u32 take_word(struct respool_objects *o, struct respool_object_run *run, void **objects,
+static u32 take_some(struct respool_objects *o, struct respool_object_run *run, void **objects,
 		     u32 nr)
 {
 	unsigned long bits;
 	u32 word = 0, got = 0;
 	void *first;
 
-	while (!run->bits[word])
+	while (!run->bits[word].free)
 		word++;
 	first = respool_objects_at(o, run, word * 64);
-	for (bits = run->bits[word]; bits && got < nr; bits &= bits - 1)
+	for (bits = run->bits[word].free; bits && got < nr; bits &= bits - 1)
 		objects[got++] = first + __ffs64(bits) * o->stride;
 	if (move_run(o, run, run->nr_free - got))
 		return 0;
@@ -379,7 +380,7 @@ u32 respool_objects_take(struct respool_objects *o, void **objects, u32 nr)
 			damaged(o, run);
 			break;
 		}
-		got += take_word(o, run, objects + got, nr - got);
+		got += take_some(o, run, objects + got, nr - got);
 		if (o->damage)
 			break;
 	}
@@ -395,21 +396,25 @@ static bool stays(const struct respool_objects *o, const struct respool_object_r
 static __always_inline int put(struct respool_objects *o, const void *object)
 {
 	struct respool_object_run *run = respool_object_run_of(o, object);
+	unsigned long *bits;
 	u64 index;
+	u32 word;
 	bool moves;
 
-	if (unlikely(!ends_intact(o, run)))
+	if (unlikely(!respool_object_run_lasts(o, run)))
 		return owner_of(o, run) == o->id ? damaged(o, run) : -EUCLEAN;
 	index = respool_object_index(o, run, object);
+	word = index / 64;
+	bits = &run->bits[word].free;
 	moves = !stays(o, run);
-	if (unlikely(test_bit(index, run->bits) || (moves && run->nr_free >= o->per_run))) {
+	if (unlikely(test_bit(index % 64, bits) || (moves && run->nr_free >= o->per_run))) {
 		WRITE_ONCE(run->check, 0);	/* it would go out twice */
 		return damaged(o, run);
 	}
 	if (moves && move_run(o, run, run->nr_free + 1))
 		return -EUCLEAN;
-	__set_bit(index, run->bits);
-	run->sum += (key(o, index / 64) << index % 64) + o->nr_free_key;
+	__set_bit(index % 64, bits);
+	run->sum += (key(o, word) << index % 64) + o->nr_free_key;
 	run->nr_free++;
 	return 0;
 }
@@ -429,6 +434,123 @@ u32 respool_objects_put(struct respool_objects *o, void *const *objects, u32 nr)
 	return i;
 }
 
+/* Objects by the word, which come back without the lock */
+
+static void sweep_word(struct respool_objects *o, struct respool_object_run *run, u32 word)
+{
+	struct respool_object_bits *bits = &run->bits[word];
+	unsigned long nobodys = ~respool_object_bits(o, word), back;
+
+	if (READ_ONCE(bits->returned) == nobodys)
+		return;
+	back = xchg(&bits->returned, nobodys) & ~nobodys;
+	set_free(o, run, word, bits->free | back, run->nr_free + hweight64(back));
+}
+
+/*
+ * What was returned to @run, which is intact, becomes free. When this ends, whoever
+ * returns one more sees which are free now, and brings the news if it is any.
+ */
+static int sweep(struct respool_objects *o, struct respool_object_run *run)
+{
+	u32 from = bin_of(o, run->nr_free), i;
+	u64 nr_free;
+
+	do {
+		nr_free = run->nr_free;
+		smp_mb();	/* with that of respool_object_return() */
+		for (i = 0; i < o->words; i++)
+			sweep_word(o, run, i);
+	} while (run->nr_free != nr_free);
+	return relink(o, run, from, bin_of(o, run->nr_free));
+}
+
+/* Take the word of @run that has the most free objects; returns how many. */
+static u32 take_fullest(struct respool_objects *o, struct respool_object_run *run,
+			struct respool_object_word *w)
+{
+	u32 word = 0, nr = hweight64(run->bits[0].free), more, i;
+
+	for (i = 1; i < o->words; i++) {
+		more = hweight64(run->bits[i].free);
+		if (more <= nr)
+			continue;
+		word = i;
+		nr = more;
+	}
+	if (move_run(o, run, run->nr_free - nr))
+		return 0;
+	w->bits = &run->bits[word];
+	w->out = w->bits->free;
+	w->first = respool_objects_at(o, run, word * 64);
+	w->run = run;
+	set_free(o, run, word, 0, run->nr_free - nr);
+	/* Nobody brings news of what came back while there were others. */
+	if (!run->nr_free)
+		sweep(o, run);
+	return nr;
+}
+
+/*
+ * Take one word of the objects of one of the fullest runs there are into @w, which has
+ * none; returns how many. What those runs have in truth shows as they are looked at.
+ */
+u32 respool_objects_take_word(struct respool_objects *o, struct respool_object_word *w)
+{
+	struct respool_object_run *run;
+	u32 looks;
+
+	for (looks = 1; o->bins; looks++) {
+		run = o->bin[__ffs64(o->bins)];
+		if (!is_run(o, run) || !is_intact(o, run) || !run->nr_free) {
+			damaged(o, run);
+			break;
+		}
+		if (sweep(o, run))
+			break;
+		if (o->bin[__ffs64(o->bins)] == run || looks == TAKE_LOOKS)
+			return take_fullest(o, run, w);
+	}
+	return 0;
+}
+
+/* What is still out of @w goes back; returns how many, none for damage. */
+u32 respool_objects_put_word(struct respool_objects *o, struct respool_object_word *w)
+{
+	struct respool_object_run *run = w->run;
+	struct respool_object_bits *bits = w->bits;
+	u32 nr = hweight64(w->out);
+
+	if (!is_run(o, run) || !is_intact(o, run)) {
+		damaged(o, run);
+		return 0;
+	}
+	if (unlikely((bits->free | READ_ONCE(bits->returned) | READ_ONCE(bits->live)) & w->out)) {
+		WRITE_ONCE(run->check, 0);	/* they would go out twice */
+		damaged(o, run);
+		return 0;
+	}
+	if (move_run(o, run, run->nr_free + nr))
+		return 0;
+	set_free(o, run, bits - run->bits, bits->free | w->out, run->nr_free + nr);
+	w->out = 0;
+	sweep(o, run);
+	return nr;
+}
+
+/* The object at @addr was returned, and that was news. By now it may be another's memory. */
+void respool_objects_notice(struct respool_objects *o, const void *addr)
+{
+	struct respool_object_run *run = respool_object_run_of(o, addr);
+
+	if (!is_run(o, run))
+		return;
+	if (is_intact(o, run))
+		sweep(o, run);
+	else
+		damaged(o, run);
+}
+
 /* Damage */
 
 static void retire(struct respool_objects *o, struct respool_object_run *run)
@@ -445,7 +567,7 @@ void respool_objects_blame(struct respool_objects *o, const void *addr)
 	struct respool_object_run *run = respool_object_run_of(o, addr);
 
 	if ((uintptr_t)addr - o->low < o->span && owner_of(o, addr) == o->id &&
-	    !ends_intact(o, run))
+	    !respool_object_run_lasts(o, run))
 		damaged(o, run);
 }
 
@@ -473,6 +595,7 @@ u64 respool_objects_salvage(struct respool_objects *o)
 		bin = bin_of(o, run->nr_free);
 		if (bin != NO_BIN)
 			link_run(o, run, bin);
+		sweep(o, run);
 	}
 	o->damage = NULL;
 	return o->retired_runs - retired;
@@ -492,12 +615,12 @@ int respool_objects_why_not(const struct respool_objects *o, const void *addr)
 		return -EUCLEAN;
 	if (owner_of(o, addr) != o->id)
 		return -EFAULT;
-	if (!ends_intact(o, run))
+	if (!respool_object_run_lasts(o, run))
 		return -EUCLEAN;
 	index = respool_object_index(o, run, addr);
 	if (!respool_object_starts(o, run, addr, index))
 		return -EINVAL;
-	return test_bit(index, respool_object_live_bits(o, run)) ? 0 : -EALREADY;
+	return respool_object_is_live(run, index) ? 0 : -EALREADY;
 }
 
 /* The next run in service above address @after, %NULL for the first; false if none is. */
@@ -512,11 +635,14 @@ bool respool_objects_run_after(const struct respool_objects *o, const void *afte
 	row->run = run;
 	row->free = 0;
 	row->live = 0;
+	row->returned = 0;
 	for (i = 0; i < o->words; i++) {
-		row->free += hweight64(run->bits[i]);
-		row->live += hweight64(READ_ONCE(respool_object_live_bits(o, run)[i]));
+		row->free += hweight64(run->bits[i].free);
+		row->live += hweight64(READ_ONCE(run->bits[i].live));
+		row->returned += hweight64(READ_ONCE(run->bits[i].returned) &
+					   respool_object_bits(o, i));
 	}
-	row->out = o->per_run - row->free - row->live;
+	row->out = o->per_run - row->free - row->live - row->returned;
 	return true;
 }
 
@@ -524,11 +650,10 @@ bool respool_objects_run_after(const struct respool_objects *o, const void *afte
 u32 respool_objects_live_in(const struct respool_objects *o, const void *run, const void **live,
 			    u32 nr)
 {
-	const unsigned long *bits = ((const struct respool_object_run *)run)->bits + o->words;
 	u32 i, got = 0;
 
 	for (i = 0; i < o->per_run && got < nr; i++)
-		if (test_bit(i, bits))
+		if (respool_object_is_live(run, i))
 			live[got++] = respool_objects_at(o, run, i);
 	return got;
 }
@@ -541,7 +666,7 @@ static const char *check_run(const struct respool_objects *o, struct respool_obj
 	if (!is_intact(o, run))
 		return "a run's header is damaged";
 	for (i = 0; i < o->words; i++)
-		nr_free += hweight64(run->bits[i]);
+		nr_free += hweight64(run->bits[i].free);
 	if (nr_free != run->nr_free)
 		return "number of free objects of a run";
 	if (nr_free && !is_linked(o, run, bin_of(o, nr_free)))

@@ -9,26 +9,33 @@
  *
  * A run, low addresses first:
  *
- *   struct respool_object_run | free bits | live bits | tail | object | object | ...
+ *   struct respool_object_run | struct respool_object_bits, ... | object | object | ...
  *
  * An object has no header, and a free one nothing in it: all state is in the
  * bits at the start of its run, which its address leads to by a mask. So what
- * is in an object stays there while it is free. It is in one of three states:
+ * is in an object stays there while it is free. Of its three bits at most one is
+ * set:
  *
- *   free bit 1, live bit 0	in its run: respool_objects_take() may take it
- *   free bit 0, live bit 0	out: taken, but nobody's yet, or not given back
- *   free bit 0, live bit 1	live: in use
+ *   free	in its run: it may be taken
+ *   none	out: taken, but nobody's yet, or not given back
+ *   live	in use
+ *   returned	given back without the lock; who next looks at the run makes it free
  *
- * Live bits are atomic and change without the lock, so that of two who end the
- * life of one object one is told so.
+ * Live and returned bits are atomic and change without the lock, so that of two
+ * who end the life of one object one is told so.
  *
- * The first word of a run is a check of its address keyed with a secret, the
- * last before the objects the inverse of that: who writes over either end of
- * the header spoils one. A keyed sum covers the free bits. No bit is believed
- * before a check is verified, no object taken before the sum is, no link
- * followed before what it leads to has been. Which runs there are, and whose, is
- * known from a map out of band, a byte for each slot, that several cores may
- * share.
+ * There are two ways to have objects. One takes and puts them one by one, and
+ * keeps those that are out where it likes. The other takes a word of free bits,
+ * gives its objects one after the other, and returns each where it lies; only who
+ * brings news with that (nothing else of the run is known to be free, or all of
+ * the word is) has to tell with respool_objects_notice().
+ *
+ * The first word of a run is a check of its address keyed with a secret. A keyed
+ * sum covers the free bits, the last of which end the header: who writes over either
+ * end of it spoils one. No bit is believed before the check is verified,
+ * no object taken before the sum is, no link followed before what it leads to
+ * has been. Which runs there are, and whose, is known from a map out of band, a
+ * byte for each slot, that several cores may share.
  *
  * Errors are those of include/linux/respool.h. A call that meets damage notes
  * the run in @damage; the damage stays until respool_objects_salvage() takes
@@ -57,13 +64,25 @@
 #define RESPOOL_OBJECT_BINS		6
 
 /**
+ * struct respool_object_bits - Of 64 objects of a run.
+ * @live: those in use
+ * @returned: those that came back without the lock, and all bits that are no object's
+ * @free: those that may be taken
+ */
+struct respool_object_bits {
+	unsigned long live;
+	unsigned long returned;
+	unsigned long free;
+};
+
+/**
  * struct respool_object_run - What stands at the start of each run.
  * @check: keyed check of the run's address
  * @next: next run of its bin
  * @prev: previous run of its bin, %NULL for the first
  * @nr_free: free bits set
  * @sum: keyed sum of @nr_free and the free bits
- * @bits: all free bits, then all live bits, then the tail
+ * @bits: all objects in order
  */
 struct respool_object_run {
 	u64 check;
@@ -71,13 +90,14 @@ struct respool_object_run {
 	struct respool_object_run *prev;
 	u64 nr_free;
 	u64 sum;
-	unsigned long bits[];
+	struct respool_object_bits bits[];
 };
 
 /*
  * Invariants, checked by respool_objects_validate():
- *   all slots of a run in service have @id in @map, its checks and its sum are right,
- *   nr_free of its free bits are set and no object is free and live
+ *   all slots of a run in service have @id in @map, its check and its sum are right,
+ *   nr_free of its free bits are set and no object has two of its bits set
+ *   a run that has returned objects has free ones, too, or somebody brings that news
  *   a run is on the list of its bin, or on none if nothing in it is free
  *   nr_free is the sum over the runs in service
  */
@@ -92,8 +112,8 @@ struct respool_objects {
 	u32 stride;			/* bytes from one object to the next */
 	u32 first;			/* offset of the first object in its run */
 	u32 per_run;			/* objects in a run */
-	u32 words;			/* of free bits, and of live bits */
-	u32 tail;			/* offset of the tail in its run */
+	u32 words;			/* of bits of each kind */
+	unsigned long last_bits;	/* those of objects in the last ones */
 	u64 bits_key;			/* what the first word of free bits counts in the sum */
 	u64 nr_free_key;		/* what the number of free objects does */
 	u8 shift;			/* log2 of the bytes of a run */
@@ -116,16 +136,32 @@ struct respool_objects {
  * @run: the run
  * @free: free objects
  * @live: live objects
- * @out: objects that are neither
+ * @returned: objects that came back and are not yet free
+ * @out: objects that are none of these
  */
 struct respool_object_row {
 	const void *run;
 	u32 free;
 	u32 live;
+	u32 returned;
 	u32 out;
 };
 
-/* Objects in runs in service that are not free: live, or out. */
+/**
+ * struct respool_object_word - Objects of one word of a run that are out.
+ * @out: which they are
+ * @bits: what the run has of them
+ * @first: where the object of the lowest bit is
+ * @run: their run
+ */
+struct respool_object_word {
+	unsigned long out;
+	struct respool_object_bits *bits;
+	void *first;
+	struct respool_object_run *run;
+};
+
+/* Objects in runs in service that are not free: live, out or returned. */
 static inline u64 respool_objects_used(const struct respool_objects *o)
 {
 	return o->runs * o->per_run - o->nr_free;
@@ -190,44 +226,109 @@ static inline bool respool_object_starts(const struct respool_objects *o,
 	       index < o->per_run;
 }
 
-static inline unsigned long *respool_object_live_bits(const struct respool_objects *o,
-						      struct respool_object_run *run)
+/* Which bits of @word are those of objects. */
+static inline unsigned long respool_object_bits(const struct respool_objects *o, u32 word)
 {
-	return run->bits + o->words;
+	return word + 1 < o->words ? ~0UL : o->last_bits;
 }
 
-/* An object that is out becomes live. False: its run is damaged. */
+static inline bool respool_object_is_live(const struct respool_object_run *run, u64 index)
+{
+	return READ_ONCE(run->bits[index / 64].live) >> index % 64 & 1;
+}
+
+/* The object of @run with @bit in @bits, which is out, becomes live. False: damage. */
+static __always_inline bool respool_object_give_bit(const struct respool_objects *o,
+						    struct respool_object_run *run,
+						    struct respool_object_bits *bits, u64 bit)
+{
+	if (unlikely(!respool_object_run_lasts(o, run)))
+		return false;
+	if (likely(!test_and_set_bit(bit, &bits->live)))
+		return true;
+	WRITE_ONCE(run->check, 0);	/* somebody has it */
+	return false;
+}
+
+/* The same for an object by its address. */
 static inline bool respool_object_give(const struct respool_objects *o, const void *object)
 {
 	struct respool_object_run *run = respool_object_run_of(o, object);
+	u64 index = respool_object_index(o, run, object);
 
-	if (unlikely(!respool_object_run_lasts(o, run)))
-		return false;
-	set_bit(respool_object_index(o, run, object), respool_object_live_bits(o, run));
-	return true;
+	return respool_object_give_bit(o, run, &run->bits[index / 64], index % 64);
+}
+
+/* One of the objects of @w, which has some, becomes live. %NULL: its run is damaged. */
+static __always_inline void *respool_object_pop(const struct respool_objects *o,
+						struct respool_object_word *w)
+{
+	unsigned int bit = __ffs64(w->out);
+
+	if (unlikely(!respool_object_give_bit(o, w->run, w->bits, bit)))
+		return NULL;
+	w->out &= w->out - 1;
+	return w->first + (size_t)bit * o->stride;
 }
 
 /*
- * The live object at @addr, an address that the map has as @o's, ends its life and is
- * out. False, with nothing changed: there is none, or somebody else was quicker.
+ * The live object at @addr, any address in @run, ends its life and is out; @index is
+ * set to which it is. False, with nothing changed: there is none, or somebody else was
+ * quicker.
  */
-static inline bool respool_object_end_mapped(const struct respool_objects *o, const void *addr)
+static __always_inline bool respool_object_end_in(const struct respool_objects *o,
+						  struct respool_object_run *run,
+						  const void *addr, u64 *index)
 {
-	struct respool_object_run *run = respool_object_run_of(o, addr);
-	u64 index;
-
 	if (unlikely(!respool_object_run_lasts(o, run)))
 		return false;
-	index = respool_object_index(o, run, addr);
-	return likely(respool_object_starts(o, run, addr, index)) &&
-	       likely(test_and_clear_bit(index, respool_object_live_bits(o, run)));
+	*index = respool_object_index(o, run, addr);
+	return likely(respool_object_starts(o, run, addr, *index)) &&
+	       likely(test_and_clear_bit(*index % 64, &run->bits[*index / 64].live));
 }
 
 /* The same for any address. */
 static inline bool respool_object_end(const struct respool_objects *o, const void *addr)
 {
-	return likely(respool_object_run_checks(o, respool_object_run_of(o, addr))) &&
-	       respool_object_end_mapped(o, addr);
+	struct respool_object_run *run = respool_object_run_of(o, addr);
+	u64 index;
+
+	return likely((uintptr_t)run - o->low < o->span) &&
+	       respool_object_end_in(o, run, addr, &index);
+}
+
+/*
+ * The object @index of @run, which is out, goes back. True: respool_objects_notice() is
+ * to follow. By the time that is found out all may be somebody else's memory: then what
+ * is said is nothing to go by, nor harmful.
+ */
+static __always_inline bool respool_object_hand_back(struct respool_object_run *run, u64 index)
+{
+	struct respool_object_bits *bits = &run->bits[index / 64];
+
+	set_bit(index % 64, &bits->returned);
+	/* Who makes bits free looks for returned ones then: one of us sees the other's. */
+	smp_mb__after_atomic();
+	/* Whoever has that memory by then. */
+	return data_race(unlikely(!READ_ONCE(run->nr_free)) ||
+			 unlikely(!~(READ_ONCE(bits->returned) | READ_ONCE(bits->free))));
+}
+
+/*
+ * The live object at @addr, an address that the map has as @o's, ends its life and goes
+ * back into its run. With @news respool_objects_notice() is to follow. False, with
+ * nothing changed: as respool_object_end_in().
+ */
+static __always_inline bool respool_object_return(const struct respool_objects *o,
+						  const void *addr, bool *news)
+{
+	struct respool_object_run *run = respool_object_run_of(o, addr);
+	u64 index;
+
+	if (!respool_object_end_in(o, run, addr, &index))
+		return false;
+	*news = respool_object_hand_back(run, index);
+	return true;
 }
 
 /**
@@ -261,6 +362,11 @@ void respool_objects_add(struct respool_objects *o, void *mem);
 void *respool_objects_remove_empty(struct respool_objects *o, u64 keep);
 u32 respool_objects_take(struct respool_objects *o, void **objects, u32 nr);
 u32 respool_objects_put(struct respool_objects *o, void *const *objects, u32 nr);
+
+u32 respool_objects_take_word(struct respool_objects *o, struct respool_object_word *w);
+u32 respool_objects_put_word(struct respool_objects *o, struct respool_object_word *w);
+void respool_objects_notice(struct respool_objects *o, const void *addr);
+
 void respool_objects_blame(struct respool_objects *o, const void *addr);
 u64 respool_objects_salvage(struct respool_objects *o);
 

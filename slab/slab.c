@@ -256,6 +256,7 @@ static void salvage_objects_locked(struct respool_slab *slab, struct loss *loss)
 	loss->where = slab->racks.hot.damage;
 	loss->runs += respool_hot_salvage(&slab->racks.hot, &bytes);
 	loss->bytes += bytes;
+	respool_racks_recount(&slab->racks);
 }
 
 /* All racks are held. */
@@ -468,24 +469,17 @@ static noinline void *alloc_slow(struct respool_slab *slab, size_t size, gfp_t g
 }
 
 /*
- * What @magazine has is no block: an object, or damaged. A function of its own, so
- * that blocks do not pay for the registers it takes.
+ * What @magazine has is no block: an object, if there is one. A function of its own,
+ * so that blocks do not pay for the registers it takes.
  */
 static noinline void *alloc_object(struct respool_slab *slab, size_t size, gfp_t gfp,
 				   struct respool_slab_magazine *magazine,
 				   struct respool_rack *rack, unsigned long caller)
 {
-	const struct respool_objects *objects = magazine->objects;
-	void *object = respool_magazine_youngest(magazine);
+	void *object = respool_rack_pop_object(rack, (struct respool_object_magazine *)magazine);
 
-	if (likely(objects) && likely(respool_object_give(objects, object))) {
-		respool_rack_popped(rack, magazine);
-		if (likely(!(gfp & __GFP_ZERO)))
-			return object;
-	} else {
-		respool_rack_release(rack);
-		object = NULL;
-	}
+	if (likely(object) && likely(!(gfp & __GFP_ZERO)))
+		return object;
 	return alloc_slow(slab, size, gfp, object, RESPOOL_BLOCK_ALIGN, caller);
 }
 
@@ -529,13 +523,17 @@ void *respool_alloc(struct respool_slab *slab, size_t size, gfp_t gfp)
 	/* What is traced goes the slow way. */
 	if (!trace_respool_slab_alloc_enabled() &&
 	    likely(respool_racks_claim(&slab->racks, size, &rack, &magazine))) {
-		block = respool_magazine_youngest(magazine);
-		/* It is no block if this fails, so what is not asked costs blocks nothing. */
-		if (unlikely(!respool_block_give_word(block, magazine->word)))
+		if (unlikely(!magazine->nr))
 			return alloc_object(slab, size, gfp, magazine, rack, _RET_IP_);
-		respool_rack_popped(rack, magazine);
-		if (likely(!(gfp & __GFP_ZERO)))
-			return block;
+		block = respool_magazine_youngest(magazine);
+		if (likely(respool_block_give_word(block, magazine->word))) {
+			respool_rack_popped(rack, magazine);
+			if (likely(!(gfp & __GFP_ZERO)))
+				return block;
+		} else {
+			respool_rack_release(rack);
+			block = NULL;
+		}
 	}
 	return alloc_slow(slab, size, gfp, block, RESPOOL_BLOCK_ALIGN, _RET_IP_);
 }
@@ -734,11 +732,16 @@ static __always_inline bool may_be_live(const struct respool_slab *slab, const v
 	return ror64((uintptr_t)addr - slab->low, RESPOOL_CELL_SHIFT) < slab->cells;
 }
 
-static noinline int settle_slow(struct respool_slab *slab, unsigned long caller)
+/* What was at @addr is free; there is something to do about that. */
+static noinline int settle_slow(struct respool_slab *slab, void *addr,
+				enum respool_pushed pushed, unsigned long caller)
 {
 	struct loss loss;
 
-	respool_racks_settle(&slab->racks);
+	if (pushed == RESPOOL_PUSHED_NEWS)
+		respool_racks_notice(&slab->racks, addr);
+	else
+		respool_racks_settle(&slab->racks);
 	mend(slab, 0, &loss);
 	report_loss(slab, &loss, 0, "free", caller);
 	return 0;
@@ -776,8 +779,8 @@ static noinline int free_slow(struct respool_slab *slab, void *addr, unsigned lo
 static __always_inline int free_rest(struct respool_slab *slab, void *addr,
 				     enum respool_pushed pushed, unsigned long caller)
 {
-	if (pushed == RESPOOL_PUSHED_LOOK)
-		return settle_slow(slab, caller);
+	if (pushed == RESPOOL_PUSHED_LOOK || pushed == RESPOOL_PUSHED_NEWS)
+		return settle_slow(slab, addr, pushed, caller);
 	return free_slow(slab, addr, caller);
 }
 
@@ -935,7 +938,6 @@ void respool_slab_stats(struct respool_slab *slab, struct respool_slab_stats *st
 {
 	const struct respool_freelist *f = &slab->freelist;
 	const struct respool_racks *r = &slab->racks;
-	struct respool_hot_sum objects;
 	struct respool_racks_sum sum;
 	unsigned long flags;
 
@@ -945,7 +947,7 @@ void respool_slab_stats(struct respool_slab *slab, struct respool_slab_stats *st
 	respool_racks_hold(&slab->racks);
 	respool_racks_count(&slab->racks, &sum);
 	raw_spin_lock_irqsave(&slab->lock, flags);
-	respool_hot_count(&r->hot, &objects);
+	respool_racks_count_objects(&slab->racks, &sum);
 	stats->held_pages = respool_runs_held(&slab->runs) >> PAGE_SHIFT;
 	stats->runs = f->runs + f->retired_runs + slab->runs.object_runs;
 	stats->empty_runs = respool_runs_warm_is_empty(&slab->runs);
@@ -953,17 +955,18 @@ void respool_slab_stats(struct respool_slab *slab, struct respool_slab_stats *st
 		stats->quarantined_blocks = slab->debug->quarantine.nr;
 		stats->quarantined_bytes = slab->debug->quarantine.bytes;
 	}
-	stats->live_blocks = f->live_blocks + r->hot.used - sum.cached_blocks -
+	stats->live_blocks = f->live_blocks - sum.cached_blocks + sum.objects.live -
 			     stats->quarantined_blocks;
-	stats->live_bytes = f->live_bytes + r->hot.used_bytes - sum.cached_bytes -
+	stats->live_bytes = f->live_bytes - sum.cached_bytes + sum.object_bytes.live -
 			    stats->quarantined_bytes;
-	stats->cached_blocks = sum.cached_blocks;
-	stats->cached_bytes = sum.cached_bytes;
-	stats->free_blocks = f->free_blocks + objects.free_objects;
-	stats->free_bytes = f->free_bytes + objects.free_bytes;
+	stats->cached_blocks = sum.cached_blocks + sum.objects.cached;
+	stats->cached_bytes = sum.cached_bytes + sum.object_bytes.cached;
+	stats->free_blocks = f->free_blocks + sum.objects.free;
+	stats->free_bytes = f->free_bytes + sum.object_bytes.free;
 	stats->overhead_bytes = f->runs * RESPOOL_RUN_OVERHEAD +
 				f->live_blocks * RESPOOL_BLOCK_HEADER + f->retired_bytes +
-				objects.overhead_bytes;
+				slab->runs.object_bytes - sum.object_bytes.live -
+				sum.object_bytes.cached - sum.object_bytes.free;
 	stats->largest_free = respool_freelist_largest_free(f);
 	stats->peak_held_pages = slab->runs.peak_bytes >> PAGE_SHIFT;
 	stats->peak_live_bytes = max(f->peak_live_bytes, r->peak_live_bytes);
@@ -1032,6 +1035,7 @@ void respool_slab_objects(struct respool_slab *slab, unsigned int class,
 			  struct respool_objects_row *row)
 {
 	const struct respool_objects *o = respool_hot_objects(&slab->racks.hot, class);
+	struct respool_objects_sum sum;
 	unsigned long flags;
 
 	memset(row, 0, sizeof(*row));
@@ -1040,11 +1044,12 @@ void respool_slab_objects(struct respool_slab *slab, unsigned int class,
 	respool_racks_hold(&slab->racks);
 	raw_spin_lock_irqsave(&slab->lock, flags);
 	if (o->runs) {
+		respool_racks_count_class(&slab->racks, class, &sum);
 		row->bytes = o->stride;
 		row->runs = o->runs;
-		row->free = o->nr_free;
-		row->cached = respool_racks_cached_of(&slab->racks, class);
-		row->live = o->runs * o->per_run - row->free - row->cached;
+		row->free = sum.free;
+		row->cached = sum.cached;
+		row->live = sum.live;
 	}
 	raw_spin_unlock_irqrestore(&slab->lock, flags);
 	respool_racks_release(&slab->racks);

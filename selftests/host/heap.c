@@ -127,13 +127,6 @@ void heap_exit(struct heap *h)
 	free(h->pool.metadata);
 }
 
-static bool give(const struct respool_slab_magazine *magazine, void *ptr)
-{
-	if (magazine->objects)
-		return respool_object_give(magazine->objects, ptr);
-	return respool_block_give_word(ptr, magazine->word);
-}
-
 static void *pop(struct heap *h, size_t size)
 {
 	struct respool_slab_magazine *magazine;
@@ -142,8 +135,10 @@ static void *pop(struct heap *h, size_t size)
 
 	if (!respool_racks_claim(&h->racks, size, &rack, &magazine))
 		return NULL;
+	if (!magazine->nr)
+		return respool_rack_pop_object(rack, (struct respool_object_magazine *)magazine);
 	ptr = respool_magazine_youngest(magazine);
-	if (give(magazine, ptr)) {
+	if (respool_block_give_word(ptr, magazine->word)) {
 		respool_rack_popped(rack, magazine);
 		return ptr;
 	}
@@ -174,6 +169,8 @@ int heap_free(struct heap *h, void *ptr)
 		pushed = respool_racks_push_object(&h->racks, ptr);
 	if (pushed == RESPOOL_NOT_PUSHED)
 		return respool_racks_free(&h->racks, ptr);
+	if (pushed == RESPOOL_PUSHED_NEWS)
+		respool_racks_notice(&h->racks, ptr);
 	if (pushed == RESPOOL_PUSHED_LOOK)
 		respool_racks_settle(&h->racks);
 	return 0;

@@ -76,7 +76,6 @@ static inline bool test_and_set_bit_lock(unsigned int bit, unsigned long *word)
 }
 
 /* Nobody else to see it. */
-#define smp_mb()		do {} while (0)	/* one CPU */
 #define smp_store_release(p, v)	(*(p) = (v))
 
 struct respool;

@@ -146,6 +146,7 @@ static unsigned int count_hot(struct episode *e)
 static void check(struct episode *e)
 {
 	struct respool_hot *hot = &e->heap.racks.hot;
+	const struct respool_rack *rack = *per_cpu_ptr(e->heap.racks.rack, 0);
 	struct respool_racks_sum cached;
 	const void *where;
 	const char *broken = respool_freelist_validate(&e->heap.freelist, &where);
@@ -156,10 +157,14 @@ static void check(struct episode *e)
 	if (broken)
 		differ("%s", broken);
 	respool_racks_count(&e->heap.racks, &cached);
-	expect_equal("live blocks", e->heap.freelist.live_blocks + hot->used -
-		     cached.cached_blocks, e->nr_live);
-	expect_equal("live bytes", e->heap.freelist.live_bytes + hot->used_bytes -
-		     cached.cached_bytes, e->usable);
+	respool_racks_count_objects(&e->heap.racks, &cached);
+	expect_equal("live blocks", e->heap.freelist.live_blocks - cached.cached_blocks +
+		     cached.objects.live, e->nr_live);
+	expect_equal("blocks cached less objects that live, as its CPU counts",
+		     rack->moved + rack->frees - rack->allocations,
+		     cached.cached_blocks - cached.objects.live);
+	expect_equal("live bytes", e->heap.freelist.live_bytes - cached.cached_bytes +
+		     cached.object_bytes.live, e->usable);
 	expect_equal("pages held", respool_runs_held(&e->heap.runs) >> PAGE_SHIFT,
 		     e->heap.pool.core.allocated_pages);
 	most_runs = max(most_runs, e->heap.runs.object_runs);

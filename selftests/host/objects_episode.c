@@ -3,6 +3,9 @@
  * One object cache's core from init to empty again: every answer is compared
  * with the twin's, and every object keeps what is in it while it is free.
  *
+ * Objects go one by one, or by the word, as two CPUs would have them; then news of
+ * what was returned may come late. For the twin an object is free once it is returned.
+ *
  * Now and then a run's header is damaged. From there until the damage is undone
  * each call may also fail, provided that no object goes out that is not free
  * and no object loses what is in it.
@@ -17,6 +20,8 @@
 #define ARENA_MAX	(4UL << 20)
 #define BATCH		40
 #define WASTE_SHARE	16
+#define WORDS		2	/* CPUs */
+#define MAX_NEWS	4
 
 struct episode {
 	struct choices *c;
@@ -27,6 +32,10 @@ struct episode {
 	size_t arena_bytes;
 	u64 phys;
 	bool damaged;		/* a call may fail now */
+	bool by_word;
+	struct respool_object_word word[WORDS];
+	void *news[MAX_NEWS];	/* of these, that nobody has told yet */
+	u32 nr_news;
 	u32 take_percent;	/* of the steps that take or put */
 };
 
@@ -38,7 +47,7 @@ static void compare_run(struct episode *e, const struct respool_object_row *row)
 
 	if (!run || run->start != row->run)
 		differ("there is a run that should not be");
-	expect_equal("free objects of a run", row->free,
+	expect_equal("free objects of a run", row->free + row->returned,
 		     objects_twin_count(&e->twin, run, TWIN_FREE));
 	expect_equal("live objects of a run", row->live,
 		     objects_twin_count(&e->twin, run, TWIN_LIVE));
@@ -67,9 +76,13 @@ static void compare_all(struct episode *e)
 
 	if (broken)
 		differ("validate says \"%s\"", broken);
+	if (e->core.damage)
+		differ("damage is noted where there is none");
 	expect_equal("runs", e->core.runs, e->twin.nr_runs);
-	expect_equal("empty runs", e->core.empty_runs, objects_twin_empty_runs(&e->twin));
-	expect_equal("free objects", e->core.nr_free, e->twin.nr[TWIN_FREE]);
+	if (!e->nr_news)
+		expect_equal("empty runs", e->core.empty_runs, objects_twin_empty_runs(&e->twin));
+	if (!e->by_word)
+		expect_equal("free objects", e->core.nr_free, e->twin.nr[TWIN_FREE]);
 	while (respool_objects_run_after(&e->core, after, &row)) {
 		compare_run(e, &row);
 		compare_live(e, row.run);
@@ -178,7 +191,7 @@ static void remove_empty(struct episode *e, u64 keep)
 
 	doing("remove an empty run if there are more than %ld", keep, 0);
 	start = respool_objects_remove_empty(&e->core, keep);
-	if (!start && e->damaged)
+	if (!start && (e->damaged || e->nr_news))
 		return;
 	if (!!start != due)
 		differ("%u runs are empty, and %s was removed", empty, start ? "one" : "none");
@@ -292,6 +305,128 @@ static void put(struct episode *e)
 		objects_twin_set(&e->twin, object[i], TWIN_FREE);
 }
 
+/* Objects by the word */
+
+/* Whether an object that is taken may be what it is: damage may make one free again. */
+static bool may_take(struct episode *e, const struct twin_object *object)
+{
+	return object && (object->state == TWIN_FREE ||
+			  (e->damaged && object->state == TWIN_OUT));
+}
+
+static void check_word(struct episode *e, const struct respool_object_word *w)
+{
+	unsigned long out;
+
+	for (out = w->out; out; out &= out - 1) {
+		u8 *at = (u8 *)w->first + __ffs64(out) * e->core.stride;
+		struct twin_object *object = objects_twin_object(&e->twin, at);
+
+		if (!may_take(e, object))
+			differ("what was taken is not a free object");
+		objects_twin_set(&e->twin, object, TWIN_OUT);
+		expect_filled(e, object);
+	}
+}
+
+static void take_word(struct episode *e, struct respool_object_word *w)
+{
+	u32 nr;
+
+	doing("take a word", 0, 0);
+	nr = respool_objects_take_word(&e->core, w);
+	if (!nr && !e->damaged && !e->nr_news && e->twin.nr[TWIN_FREE])
+		differ("none was taken of %u objects", e->twin.nr[TWIN_FREE]);
+	if (!nr)
+		return;
+	expect_equal("objects of a word", hweight64(w->out), nr);
+	check_word(e, w);
+}
+
+static void pop(struct episode *e, struct respool_object_word *w)
+{
+	u8 *at = (u8 *)w->first + __ffs64(w->out) * e->core.stride, *object;
+	struct twin_object *twin = objects_twin_object(&e->twin, at);
+
+	doing("pop the object at %ld", at - e->arena, 0);
+	object = respool_object_pop(&e->core, w);
+	if (!object) {
+		respool_objects_blame(&e->core, w->run);
+		if (!e->damaged || !e->core.damage)
+			differ("the object's run is said to be damaged");
+		return;
+	}
+	if (object != at || twin->state == TWIN_LIVE)
+		differ("it is not the one that is next, or is live");
+	expect_filled(e, twin);
+	objects_twin_set(&e->twin, twin, TWIN_LIVE);
+	objects_twin_fill(&e->twin, twin, choose(e->c, 256));
+}
+
+static void tell_news(struct episode *e)
+{
+	void *addr = e->news[--e->nr_news];
+
+	doing("notice what was returned at %ld", (u8 *)addr - e->arena, 0);
+	respool_objects_notice(&e->core, addr);
+}
+
+static void return_object(struct episode *e, struct twin_object *object)
+{
+	bool news;
+
+	doing("return the object at %ld", object->at - e->arena, 0);
+	expect_filled(e, object);
+	if (!respool_object_return(&e->core, object->at, &news)) {
+		if (!e->damaged)
+			differ("it is said not to be live");
+		return;
+	}
+	objects_twin_set(&e->twin, object, TWIN_FREE);
+	if (!news)
+		return;
+	if (e->nr_news == MAX_NEWS)
+		tell_news(e);
+	e->news[e->nr_news++] = object->at;
+}
+
+static void put_word(struct episode *e, struct respool_object_word *w)
+{
+	u8 *run = (u8 *)w->run;
+	unsigned long out = w->out;
+	u32 nr;
+
+	doing("put a word of the run at %ld", run - e->arena, 0);
+	nr = respool_objects_put_word(&e->core, w);
+	if (nr != hweight64(out) || w->out) {
+		if (!e->damaged || nr || w->out != out)
+			differ("%u of %u objects went back", nr, hweight64(out));
+		return;
+	}
+	for (; out; out &= out - 1) {
+		u8 *at = (u8 *)w->first + __ffs64(out) * e->core.stride;
+
+		objects_twin_set(&e->twin, objects_twin_object(&e->twin, at), TWIN_FREE);
+	}
+}
+
+static void do_word_call(struct episode *e, u32 kind)
+{
+	struct respool_object_word *w = &e->word[choose(e->c, WORDS)];
+
+	if (kind < 110 && e->twin.nr[TWIN_LIVE])
+		return_object(e, objects_twin_nth(&e->twin, TWIN_LIVE,
+						  choose(e->c, e->twin.nr[TWIN_LIVE])));
+	else if (kind < 120 && e->nr_news)
+		tell_news(e);
+	else if (kind < 128 && w->out)
+		put_word(e, w);
+	else if (w->out)
+		pop(e, w);
+	else if (chance(e->c, e->take_percent))
+		take_word(e, w);
+}
+
 /* Any address, most of them near an object. */
 static u8 *choose_address(struct episode *e)
 {
@@ -347,6 +482,12 @@ static void do_call(struct episode *e, u32 kind)
 		remove_empty(e, choose(e->c, 3));
 	else if (kind < 8)
 		add_run(e);
+	else if (e->by_word && kind < 190)
+		do_word_call(e, kind);
+	else if (e->by_word && !e->damaged)
+		misuse(e);
+	else if (e->by_word)
+		return;
 	else if (kind < 100 && t->nr[TWIN_LIVE])
 		end(e);
 	else if (kind < 180 && t->nr[TWIN_OUT])
@@ -364,7 +505,7 @@ static void do_call(struct episode *e, u32 kind)
 /* Where the header's words are: checks, links, counts and bits, not the slack behind. */
 static u64 *choose_word(struct episode *e, u8 *start, bool *link)
 {
-	u32 words = sizeof(struct respool_object_run) / 8 + 2 * e->core.words + 1;
+	u32 words = sizeof(struct respool_object_run) / 8 + 3 * e->core.words;
 	u32 word = choose(e->c, words);
 
 	*link = word == 1 || word == 2;
@@ -381,28 +522,24 @@ static struct twin_object_run *choose_run(struct episode *e)
 	return run;
 }
 
-static bool is_on_a_list(struct episode *e, const struct twin_object_run *run)
+static bool is_on_a_list(const struct twin_object_run *run)
 {
-	return objects_twin_count(&e->twin, run, TWIN_FREE);
+	return ((struct respool_object_run *)run->start)->nr_free;
 }
 
-/* A flipped bit of an object that is out is not seen: it says that it is live. */
+/*
+ * Not every flipped live or returned bit is seen: one more may say of an object that is
+ * out that it is live or returned, one less that it is out.
+ */
 static bool must_show(struct episode *e, const struct twin_object_run *run, u64 *word, u64 was)
 {
-	u64 *live = (u64 *)respool_object_live_bits(&e->core, (void *)run->start);
-	u32 i;
+	struct respool_object_run *header = (void *)run->start;
+	u32 i = (word - (u64 *)header->bits) / 3;
+	struct respool_object_bits *bits = &header->bits[i];
 
-	if (word < live || word >= live + e->core.words)
-		return true;
-	for (i = 0; i < 64; i++) {
-		u32 index = (word - live) * 64 + i;
-
-		if (!((*word ^ was) >> i & 1))
-			continue;
-		if (index >= e->twin.per_run || run->object[index].state == TWIN_FREE)
-			return true;
-	}
-	return false;
+	return word < (u64 *)header->bits || word == &bits->free ||
+	       bits->live & (bits->returned | bits->free) || bits->returned & bits->free ||
+	       (*word ^ was) & ~respool_object_bits(&e->core, i);
 }
 
 struct saved {
@@ -411,6 +548,9 @@ struct saved {
 	u8 *arena;
 	void *footprint;
 	struct twin_object *object[TWIN_MAX_RUNS];
+	struct respool_object_word word[WORDS];
+	void *news[MAX_NEWS];
+	u32 nr_news;
 };
 
 static void *copy_of(const void *from, size_t bytes)
@@ -425,6 +565,9 @@ static void save(struct episode *e, struct saved *s)
 
 	s->core = e->core;
 	s->twin = e->twin;
+	s->nr_news = e->nr_news;
+	memcpy(s->word, e->word, sizeof(s->word));
+	memcpy(s->news, e->news, sizeof(s->news));
 	s->arena = copy_of(e->arena, e->arena_bytes);
 	s->footprint = copy_of(e->footprint, respool_objects_footprint(&e->core));
 	for (i = 0; i < TWIN_MAX_RUNS; i++)
@@ -438,6 +581,9 @@ static void restore(struct episode *e, struct saved *s)
 	objects_twin_forget(&e->twin);
 	e->core = s->core;
 	e->twin = s->twin;
+	e->nr_news = s->nr_news;
+	memcpy(e->word, s->word, sizeof(e->word));
+	memcpy(e->news, s->news, sizeof(e->news));
 	for (i = 0; i < TWIN_MAX_RUNS; i++)
 		e->twin.run[i].object = s->object[i];
 	memcpy(e->arena, s->arena, e->arena_bytes);
@@ -446,11 +592,33 @@ static void restore(struct episode *e, struct saved *s)
 	free(s->footprint);
 }
 
+/* The same for objects by the word. */
+static void return_words(struct episode *e, const u8 *damaged)
+{
+	struct objects_twin *t = &e->twin;
+	u32 r, i;
+
+	for (i = 0; i < WORDS; i++)
+		if (e->word[i].out && (u8 *)e->word[i].run != damaged)
+			put_word(e, &e->word[i]);
+	for (r = 0; r < TWIN_MAX_RUNS; r++)
+		for (i = 0; t->run[r].start && t->run[r].start != damaged && i < t->per_run; i++)
+			if (t->run[r].object[i].state == TWIN_LIVE)
+				return_object(e, &t->run[r].object[i]);
+	while (e->nr_news)
+		tell_news(e);
+}
+
 /* After a salvage the objects of sound runs can go back as if nothing had been. */
 static void return_all(struct episode *e, const u8 *damaged)
 {
 	struct objects_twin *t = &e->twin;
 	u32 r, i;
+
+	if (e->by_word) {
+		return_words(e, damaged);
+		return;
+	}
 
 	for (r = 0; r < TWIN_MAX_RUNS; r++) {
 		struct twin_object_run *run = &t->run[r];
@@ -502,11 +670,14 @@ static void damage_and_undo(struct episode *e)
 	u32 i;
 
 	word = choose_word(e, start, &link);
-	if (link && !is_on_a_list(e, run))
+	if (link && !is_on_a_list(run))
 		return;
 	save(e, &saved);
 	was = *word;
-	*word ^= (1ULL + choose(e->c, 255)) << 8 * choose(e->c, 8);
+	if (chance(e->c, 50))
+		*word ^= 1ULL << choose(e->c, 64);
+	else
+		*word ^= (1ULL + choose(e->c, 255)) << 8 * choose(e->c, 8);
 	if (chance(e->c, 20))
 		*word = choose(e->c, 2) ? (uintptr_t)choose_address(e) : choose_any(e->c);
 	if (*word == was)
@@ -611,6 +782,7 @@ static bool set_up(struct episode *e)
 	e->twin.per_run = e->core.per_run;
 	e->twin.run_bytes = 1UL << e->core.shift;
 	e->take_percent = choose(e->c, 101);
+	e->by_word = choose(e->c, 2);
 	compare_all(e);
 	return true;
 }
@@ -618,6 +790,8 @@ static bool set_up(struct episode *e)
 /* With every object back, every run can go. */
 static void drain(struct episode *e)
 {
+	if (e->by_word)
+		return_words(e, NULL);
 	while (e->twin.nr[TWIN_LIVE])
 		end(e);
 	while (e->twin.nr[TWIN_OUT])

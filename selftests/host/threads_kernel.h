@@ -39,6 +39,7 @@ extern __thread unsigned long lock_holds;	/* by this thread so far */
 void AnnotateIgnoreReadsBegin(const char *file, int line);
 void AnnotateIgnoreReadsEnd(const char *file, int line);
 
+#undef data_race
 /* Not watched while it is read. */
 #define data_race(expr)							\
 ({									\
@@ -47,9 +48,6 @@ void AnnotateIgnoreReadsEnd(const char *file, int line);
 	AnnotateIgnoreReadsEnd(__FILE__, __LINE__);			\
 	__value;							\
 })
-#else
-/* Nobody watches. */
-#define data_race(expr)			(expr)
 #endif
 
 #define preempt_disable()		do { } while (0)

@@ -12,6 +12,7 @@
 #define STRIDE		104
 #define RUN_BYTES	4096
 #define OBJECTS		38	/* in a run */
+#define HEADER_BYTES	(sizeof(struct respool_object_run) + sizeof(struct respool_object_bits))
 #define RUNS		4
 #define ID		7	/* in the map */
 
@@ -100,7 +101,7 @@ static void objects_of_a_run_lie_side_by_side_to_its_end(struct kunit *test)
 	take(test, object, OBJECTS);
 	for (i = 1; i < OBJECTS; i++)
 		KUNIT_EXPECT_PTR_EQ(test, object[i], object[i - 1] + STRIDE);
-	KUNIT_EXPECT_TRUE(test, (u8 *)object[0] >= run + t->o.tail + 8);
+	KUNIT_EXPECT_TRUE(test, (u8 *)object[0] >= run + HEADER_BYTES);
 	KUNIT_EXPECT_TRUE(test, (u8 *)object[i - 1] + STRIDE <= run + RUN_BYTES);
 	KUNIT_EXPECT_EQ(test, respool_objects_take(&t->o, object, 1), 0);
 }
@@ -253,13 +254,11 @@ static void expect_retired(struct kunit *test, unsigned int byte)
 
 static void damaged_run_is_retired_and_others_go_on(struct kunit *test)
 {
-	struct objects_test *t = test->priv;
 	unsigned int byte;
 
-	for (byte = 0; byte < t->o.tail + 8; byte++)
+	for (byte = 0; byte < HEADER_BYTES; byte++)
 		if (byte < offsetof(struct respool_object_run, next) ||
-		    (byte >= offsetof(struct respool_object_run, nr_free) &&
-		     byte < offsetof(struct respool_object_run, bits) + 8) || byte >= t->o.tail)
+		    byte >= offsetof(struct respool_object_run, nr_free))
 			expect_retired(test, byte);
 }
 
@@ -283,6 +282,136 @@ static void broken_links_are_mended(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, respool_objects_salvage(&t->o), 0);
 	KUNIT_EXPECT_EQ(test, t->o.runs, 2);
 	take(test, object, 4);
+}
+
+static struct respool_object_word word_of_some(struct kunit *test)
+{
+	struct objects_test *t = test->priv;
+	struct respool_object_word word;
+
+	KUNIT_ASSERT_EQ(test, respool_objects_take_word(&t->o, &word), hweight64(word.out));
+	return word;
+}
+
+/* Give @object back; whether that is news. */
+static bool is_news(struct kunit *test, const void *object)
+{
+	struct objects_test *t = test->priv;
+	bool news = false;
+
+	KUNIT_EXPECT_TRUE(test, respool_object_return(&t->o, object, &news));
+	return news;
+}
+
+static void word_of_objects_goes_out_at_once(struct kunit *test)
+{
+	struct objects_test *t = test->priv;
+	struct respool_object_word word;
+	u32 i;
+
+	add(test, 0);
+	word = word_of_some(test);
+	KUNIT_EXPECT_EQ(test, hweight64(word.out), OBJECTS);
+	KUNIT_EXPECT_EQ(test, t->o.nr_free, 0);
+	for (i = 0; i < OBJECTS; i++)
+		KUNIT_EXPECT_PTR_EQ(test, respool_object_pop(&t->o, &word),
+				    word.first + i * STRIDE);
+	KUNIT_EXPECT_EQ(test, word.out, 0);
+	KUNIT_EXPECT_EQ(test, respool_objects_take_word(&t->o, &word), 0);
+}
+
+static void rest_of_a_word_goes_back(struct kunit *test)
+{
+	struct objects_test *t = test->priv;
+	struct respool_object_word word;
+	void *object;
+
+	add(test, 0);
+	word = word_of_some(test);
+	object = respool_object_pop(&t->o, &word);
+	KUNIT_EXPECT_EQ(test, respool_objects_put_word(&t->o, &word), OBJECTS - 1);
+	KUNIT_EXPECT_EQ(test, word.out, 0);
+	KUNIT_EXPECT_EQ(test, t->o.nr_free, OBJECTS - 1);
+	KUNIT_EXPECT_EQ(test, respool_objects_why_not(&t->o, object), 0);
+}
+
+static void return_is_news_if_it_is_the_first_or_the_last(struct kunit *test)
+{
+	struct objects_test *t = test->priv;
+	struct respool_object_word word;
+	void *object[OBJECTS];
+	u32 i;
+
+	add(test, 0);
+	word = word_of_some(test);
+	for (i = 0; i < OBJECTS; i++)
+		object[i] = respool_object_pop(&t->o, &word);
+	for (i = 0; i < OBJECTS; i++) {
+		KUNIT_EXPECT_EQ(test, is_news(test, object[i]), i == 0 || i == OBJECTS - 1);
+		if (!i)
+			respool_objects_notice(&t->o, object[i]);
+	}
+	KUNIT_EXPECT_EQ(test, t->o.nr_free, 1);
+	KUNIT_EXPECT_NULL(test, respool_objects_remove_empty(&t->o, 0));
+	respool_objects_notice(&t->o, object[0]);
+	KUNIT_EXPECT_EQ(test, t->o.nr_free, OBJECTS);
+	KUNIT_EXPECT_PTR_EQ(test, respool_objects_remove_empty(&t->o, 0), (void *)t->mem);
+	/* By now nobody's. */
+	respool_objects_notice(&t->o, object[0]);
+	KUNIT_EXPECT_EQ(test, t->o.nr_free, 0);
+}
+
+/* What came back while others were free is found by who takes those. */
+static void object_returned_without_news_is_taken_again(struct kunit *test)
+{
+	struct objects_test *t = test->priv;
+	struct respool_object_word word, rest;
+	void *object[2];
+
+	add(test, 0);
+	word = word_of_some(test);
+	object[0] = respool_object_pop(&t->o, &word);
+	object[1] = respool_object_pop(&t->o, &word);
+	KUNIT_EXPECT_TRUE(test, is_news(test, object[0]));
+	respool_objects_notice(&t->o, object[0]);
+	KUNIT_EXPECT_FALSE(test, is_news(test, object[1]));
+	rest = word_of_some(test);
+	KUNIT_EXPECT_EQ(test, rest.out, 3);
+	KUNIT_EXPECT_EQ(test, word.out & rest.out, 0);
+	KUNIT_EXPECT_EQ(test, respool_objects_put_word(&t->o, &word), OBJECTS - 2);
+	KUNIT_EXPECT_EQ(test, respool_objects_put_word(&t->o, &rest), 2);
+}
+
+/* Damage lets one go out twice: it is live but once. */
+static void object_is_not_given_twice(struct kunit *test)
+{
+	struct objects_test *t = test->priv;
+	struct respool_object_word word, copy;
+
+	add(test, 0);
+	word = word_of_some(test);
+	copy = word;
+	KUNIT_EXPECT_NOT_NULL(test, respool_object_pop(&t->o, &word));
+	KUNIT_EXPECT_NULL(test, respool_object_pop(&t->o, &copy));
+	respool_objects_blame(&t->o, copy.run);
+	KUNIT_EXPECT_PTR_EQ(test, t->o.damage, (void *)t->mem);
+	KUNIT_EXPECT_EQ(test, respool_objects_salvage(&t->o), 1);
+}
+
+/* Nor does a word go back that has gone back. */
+static void word_is_not_put_twice(struct kunit *test)
+{
+	struct objects_test *t = test->priv;
+	struct respool_object_word word, copy;
+
+	add(test, 0);
+	word = word_of_some(test);
+	copy = word;
+	KUNIT_EXPECT_EQ(test, respool_objects_put_word(&t->o, &word), OBJECTS);
+	KUNIT_EXPECT_EQ(test, respool_objects_put_word(&t->o, &copy), 0);
+	KUNIT_EXPECT_EQ(test, t->o.nr_free, OBJECTS);
+	KUNIT_EXPECT_PTR_EQ(test, t->o.damage, (void *)t->mem);
+	KUNIT_EXPECT_EQ(test, respool_objects_salvage(&t->o), 1);
 }
 
 static void geometry_that_makes_no_sense_is_refused(struct kunit *test)
@@ -316,6 +445,12 @@ static struct kunit_case objects_test_cases[] = {
 	KUNIT_CASE(cores_that_share_a_map_know_their_own_runs),
 	KUNIT_CASE(damaged_run_is_retired_and_others_go_on),
 	KUNIT_CASE(broken_links_are_mended),
+	KUNIT_CASE(word_of_objects_goes_out_at_once),
+	KUNIT_CASE(rest_of_a_word_goes_back),
+	KUNIT_CASE(return_is_news_if_it_is_the_first_or_the_last),
+	KUNIT_CASE(object_returned_without_news_is_taken_again),
+	KUNIT_CASE(object_is_not_given_twice),
+	KUNIT_CASE(word_is_not_put_twice),
 	KUNIT_CASE(geometry_that_makes_no_sense_is_refused),
 	{}
 };

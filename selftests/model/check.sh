@@ -55,7 +55,7 @@ is_rejected()
 	grep -q '^pan:1: assertion violated' "$dir/log"
 }
 
-echo 1..14
+echo 1..19
 holds pages -DCALLS=3 -DINTERRUPTS=0 -DHOTPLUG=1
 result "pages: three calls of each task while a CPU goes away"
 holds pages -DCALLS=2 -DINTERRUPTS=1 -DHOTPLUG=0
@@ -80,6 +80,16 @@ is_rejected racks -DBLOCKS=3 -DNO_LIMIT
 result "racks: other CPUs that are not told to look are rejected"
 is_rejected racks -DBLOCKS=1 -DTORN
 result "racks: a count that is written in two steps is rejected"
+holds objects -DWORDS=1
+result "objects: three CPUs that return one each and take a word again"
+is_rejected objects -DWORDS=1 -DNO_LOOK
+result "objects: taking the last ones without a look for others is rejected"
+is_rejected objects -DWORDS=1 -DLOOK_FIRST
+result "objects: a look that comes too early is rejected"
+is_rejected objects -DWORDS=1 -DONE_SWEEP
+result "objects: a sweep without a second look is rejected"
+is_rejected objects -DWORDS=1 -DFREE_FIRST
+result "objects: one that is returned while it lives is rejected"
 ! verify pages -DCALLS=many
 result "what is no model is not taken for one"
 [ $failed -eq 0 ]
