@@ -238,13 +238,20 @@ void respool_report_held(struct respool_freelist *f, const struct respool_hot *h
 			 const struct respool_debug *debug, const char *name,
 			 const struct respool *pool)
 {
+	u64 live = f->live_blocks, bytes = f->live_bytes;
 	const void *objects[HELD_BLOCKS];
-	unsigned int left, class, i, nr;
+	unsigned int left, class, i;
+	u64 nr;
 
-	if (!f->live_blocks && !hot->used)
+	for (class = 1; class <= RESPOOL_HOT_CLASSES; class++) {
+		nr = respool_hot_count_live(hot, class);
+		live += nr;
+		bytes += nr * class * RESPOOL_BLOCK_ALIGN;
+	}
+	if (!live)
 		return;
 	pr_err("slab %s: leak: destroyed with %llu blocks of %llu bytes still live\n", name,
-	       f->live_blocks + hot->used, f->live_bytes + hot->used_bytes);
+	       live, bytes);
 	left = report_held_blocks(f, debug, name, pool, HELD_BLOCKS);
 	for (class = 1; left && class <= RESPOOL_HOT_CLASSES; class++) {
 		nr = respool_hot_live_of(hot, class, objects, left);

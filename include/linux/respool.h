@@ -255,7 +255,8 @@ int respool_validate(struct respool *pool, char *why, size_t len);
  *	@quarantined_bytes + @free_bytes + @overhead_bytes
  * @largest_free: usable bytes of the largest free block
  * @peak_held_pages: highest @held_pages since create
- * @peak_live_bytes: highest @live_bytes + @cached_bytes since create
+ * @peak_live_bytes: highest @live_bytes + @cached_bytes since create; free objects of
+ *	hot sizes count as long as nobody has looked at their run since they came back
  * @allocations: allocation calls served since create
  * @frees: free calls accepted since create
  * @reallocs: realloc calls served since create; one that moves counts here
