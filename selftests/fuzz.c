@@ -75,6 +75,15 @@ static uint64_t number(struct fuzzer *f, unsigned int bound)
 	return odd[below(f, ARRAY_SIZE(odd))];
 }
 
+/*
+ * How large a block of pages shall be: now and then as large as @bound. Most are small:
+ * what is in large ones takes far longer than the calls.
+ */
+static uint64_t length(struct fuzzer *f, unsigned int usual, unsigned int bound)
+{
+	return number(f, below(f, 16) ? usual : bound);
+}
+
 /* Where this program has nothing: what is written back must not harm it. */
 static uint64_t bad_address(struct fuzzer *f)
 {
@@ -122,11 +131,11 @@ static void make_op(struct fuzzer *f, struct respool_test_op *op)
 	op->seed = below(f, 256);
 	switch (op->op) {
 	case RESPOOL_TEST_ALLOC_PAGES:
-		op->size = number(f, 12);
+		op->size = length(f, 4, 12);
 		break;
 	case RESPOOL_TEST_ALLOC_EXACT:
 	case RESPOOL_TEST_SET_WATERMARK:
-		op->size = number(f, 600);
+		op->size = length(f, 10, 600);
 		break;
 	case RESPOOL_TEST_ALLOC_ALIGNED:
 		op->align = below(f, 8) ? 1ULL << below(f, 14) : number(f, 4096);
@@ -138,12 +147,12 @@ static void make_op(struct fuzzer *f, struct respool_test_op *op)
 		op->size = number(f, below(f, 8) ? 2000 : 100000);
 		break;
 	case RESPOOL_TEST_ALLOC_WAIT:
-		op->size = number(f, 5000);
+		op->size = length(f, 20, 5000);
 		op->align = below(f, MAX_WAIT_MS + 1);
 		break;
 	case RESPOOL_TEST_ALLOC_REQUEST:
 	case RESPOOL_TEST_LARGEST:
-		op->size = number(f, 300);
+		op->size = length(f, 10, 300);
 		op->align = below(f, 2) ? 1ULL << below(f, 24) : number(f, 4096);
 		op->first = below(f, 2) ? 0 : number(f, 1U << 30);
 		op->last = below(f, 2) ? ~0ULL : number(f, 1U << 30);
