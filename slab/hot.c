@@ -108,6 +108,15 @@ static void note_damage(struct respool_hot *h, const struct respool_objects *o)
 		WRITE_ONCE(h->damage, o->damage);
 }
 
+/* What is out of @class is of no run in service: mending drops it. */
+void respool_hot_note(struct respool_hot *h, unsigned int class, const void *where)
+{
+	struct respool_objects *o = respool_hot_objects(h, class);
+
+	o->damage = where;
+	note_damage(h, o);
+}
+
 static bool add_run(struct respool_hot *h, struct respool_objects *o)
 {
 	u64 *peak = &h->peak_runs[o - h->objects];
@@ -156,8 +165,9 @@ u32 respool_hot_take(struct respool_hot *h, unsigned int class, struct respool_o
 
 	if (!got && !o->damage && add_run(h, o))
 		got = respool_objects_take_word(o, word);
-	note_damage(h, o);
 	note_used(h, o, before);
+	/* A look at one may have shown that it is. */
+	return_runs(h, o, true);
 	return got;
 }
 
@@ -181,7 +191,7 @@ bool respool_hot_put(struct respool_hot *h, unsigned int class, void *object)
 	struct respool_object_run *run = respool_object_run_of(o, object);
 
 	if (!respool_object_run_lasts(o, run)) {
-		respool_hot_blame(h, class, object);
+		respool_hot_note(h, class, object);
 		return false;
 	}
 	if (respool_object_hand_back(run, respool_object_index(o, run, object)))

@@ -93,6 +93,7 @@ bool respool_hot_put(struct respool_hot *h, unsigned int class, void *object);
 void respool_hot_notice(struct respool_hot *h, unsigned int class, const void *addr);
 int respool_hot_free(struct respool_hot *h, unsigned int class, void *addr);
 u32 respool_hot_trim(struct respool_hot *h);
+void respool_hot_note(struct respool_hot *h, unsigned int class, const void *where);
 void respool_hot_blame(struct respool_hot *h, unsigned int class, const void *object);
 int respool_hot_usable_size(struct respool_hot *h, unsigned int class, const void *addr,
 			    size_t *size);

@@ -109,10 +109,9 @@ static u16 block_magazine(const struct respool_racks *r, size_t half_cells)
 	return r->taking[cells];
 }
 
-static u16 object_magazine(unsigned int class)
+static u16 object_magazine(const struct respool_racks *r, unsigned int class)
 {
-	return offsetof(struct respool_rack, objects) +
-	       (class - 1) * sizeof(struct respool_object_magazine);
+	return r->objects + (class - 1) * sizeof(struct respool_object_magazine);
 }
 
 /* From now on requests for the sizes of @class are served with objects, or with blocks. */
@@ -122,7 +121,7 @@ static void serve_with(struct respool_racks *r, unsigned int class, bool objects
 
 	for (i = last - 1; i <= last; i++)
 		if (respool_hot_class_of(i << RESPOOL_HALF_SHIFT))
-			WRITE_ONCE(r->serving[i], objects ? object_magazine(class) :
+			WRITE_ONCE(r->serving[i], objects ? object_magazine(r, class) :
 							    block_magazine(r, i));
 }
 
@@ -152,9 +151,9 @@ static size_t lay_out(struct respool_racks *r, bool on)
 	for ((i) = (r)->magazines;						\
 	     (i)-- && ((magazine) = respool_magazine_at(rack, (r)->offset[i]));)
 
-#define for_each_object_magazine(magazine, r, rack)				\
-	for ((magazine) = (rack)->objects;					\
-	     (r)->hot.map && (magazine) < (rack)->objects + RESPOOL_HOT_CLASSES; (magazine)++)
+#define for_each_object_magazine(class, magazine, r, rack)			\
+	for ((class) = 1; (r)->hot.map && (class) <= RESPOOL_HOT_CLASSES &&	\
+	     ((magazine) = respool_object_magazine(r, rack, class)); (class)++)
 
 static struct respool_rack *rack_of(struct respool_racks *r, unsigned int cpu)
 {
@@ -180,11 +179,11 @@ static void make_magazines(struct respool_racks *r, struct respool_rack *rack)
 static void make_object_magazines(struct respool_racks *r, struct respool_rack *rack)
 {
 	struct respool_object_magazine *magazine;
-	unsigned int class = 1;
+	unsigned int class;
 
-	for_each_object_magazine(magazine, r, rack) {
+	for_each_object_magazine(class, magazine, r, rack) {
 		magazine->class = class;
-		magazine->objects = respool_hot_objects(&r->hot, class++);
+		magazine->objects = respool_hot_objects(&r->hot, class);
 	}
 }
 
@@ -212,6 +211,12 @@ int respool_racks_init(struct respool_racks *r, struct respool_runs *runs, raw_s
 	unsigned int cpu;
 	int error;
 
+	/* One is looked for where the other may be. */
+	BUILD_BUG_ON(offsetof(struct respool_object_magazine, nr_blocks) !=
+		     offsetof(struct respool_slab_magazine, nr));
+	BUILD_BUG_ON(offsetof(struct respool_object_magazine, class) !=
+		     offsetof(struct respool_slab_magazine, class));
+
 	r->freelist = runs->freelist;
 	r->runs = runs;
 	r->lock = lock;
@@ -219,6 +224,9 @@ int respool_racks_init(struct respool_racks *r, struct respool_runs *runs, raw_s
 	if (!r->rack)
 		return -ENOMEM;
 	error = respool_hot_init(&r->hot, runs, on && objects);
+	r->objects = rack_bytes;
+	if (r->hot.map)
+		rack_bytes += RESPOOL_HOT_CLASSES * sizeof(struct respool_object_magazine);
 	for_each_possible_cpu(cpu)
 		if (!error)
 			error = make_rack(r, rack_bytes, cpu);
@@ -304,7 +312,7 @@ void respool_racks_count_class(struct respool_racks *r, unsigned int class,
 	sum->live = -r->ended[class - 1];
 	sum->cached = 0;
 	for_each_possible_cpu(cpu) {
-		magazine = &rack_of(r, cpu)->objects[class - 1];
+		magazine = respool_object_magazine(r, rack_of(r, cpu), class);
 		sum->live += magazine->live;
 		sum->cached += hweight64(magazine->word.out) + magazine->nr;
 	}
@@ -627,8 +635,8 @@ static int pop_object_locked(struct respool_racks *r, struct respool_rack *rack,
 {
 	*object = respool_magazine_pop_object(magazine);
 	if (!*object) {
-		respool_hot_blame(&r->hot, magazine->class, magazine->word.out ?
-				  magazine->word.run : magazine->object[magazine->nr - 1]);
+		respool_hot_note(&r->hot, magazine->class, magazine->word.out ?
+				 magazine->word.run : magazine->object[magazine->nr - 1]);
 		return -EUCLEAN;
 	}
 	magazine->live++;
@@ -663,7 +671,7 @@ static struct respool_slab_magazine *choose_locked(struct respool_racks *r,
 						   unsigned int class, size_t size)
 {
 	if (magazine->class) {
-		if (has_objects(&rack->objects[class - 1]) ||
+		if (has_objects(respool_object_magazine(r, rack, class)) ||
 		    respool_hot_objects(&r->hot, class)->bins)
 			return NULL;
 		return choose_block_locked(r, rack, size);
@@ -677,7 +685,7 @@ static struct respool_slab_magazine *choose_locked(struct respool_racks *r,
 static int serve_object_locked(struct respool_racks *r, struct respool_rack *rack,
 			       unsigned int class, size_t size, void **object)
 {
-	struct respool_object_magazine *magazine = &rack->objects[class - 1];
+	struct respool_object_magazine *magazine = respool_object_magazine(r, rack, class);
 
 	if (has_objects(magazine) || fill_objects_locked(r, magazine))
 		return pop_object_locked(r, rack, magazine, object);
@@ -830,7 +838,7 @@ static int free_object_locked(struct respool_racks *r, struct respool_rack *rack
 		return error;
 	cool_locked(r, class);
 	if (rack) {
-		rack->objects[class - 1].live--;
+		respool_object_magazine(r, rack, class)->live--;
 	} else {
 		r->ended[class - 1]++;
 		r->all_ended++;
@@ -949,10 +957,8 @@ void respool_racks_settle(struct respool_racks *r)
 /* The object at @addr went back to its run, and that was news. */
 void respool_racks_notice(struct respool_racks *r, void *addr)
 {
-	struct respool_rack *rack;
 	unsigned long flags;
 	unsigned int class;
-	bool look;
 
 	raw_spin_lock_irqsave(r->lock, flags);
 	/* The run may have gone back meanwhile, and another's may be there. */
@@ -961,11 +967,7 @@ void respool_racks_notice(struct respool_racks *r, void *addr)
 		respool_hot_notice(&r->hot, class, addr);
 		cool_locked(r, class);
 	}
-	rack = __this_cpu_read(*r->rack);
-	look = READ_ONCE(rack->frees) > READ_ONCE(rack->look_at);
 	raw_spin_unlock_irqrestore(r->lock, flags);
-	if (look)
-		respool_racks_settle(r);
 }
 
 /* The last block may have been freed meanwhile, by an interrupt that could not wait. */
@@ -1038,13 +1040,13 @@ static u64 drain_rack(struct respool_racks *r, unsigned int cpu)
 	struct respool_rack *rack = rack_of(r, cpu);
 	struct respool_object_magazine *objects;
 	struct respool_slab_magazine *magazine;
-	unsigned int i;
+	unsigned int class, i;
 	u64 done = 0;
 
 	for_each_magazine(i, magazine, r, rack)
 		if (READ_ONCE(magazine->nr) && !drain_one(r, cpu, magazine, NULL, &done))
 			return done;
-	for_each_object_magazine(objects, r, rack)
+	for_each_object_magazine(class, objects, r, rack)
 		if (has_objects(objects) && !drain_one(r, cpu, NULL, objects, &done))
 			return done;
 	return done;
@@ -1104,12 +1106,12 @@ void respool_racks_purge(struct respool_racks *r)
 {
 	struct respool_object_magazine *objects;
 	struct respool_slab_magazine *magazine;
-	unsigned int cpu, i;
+	unsigned int cpu, class, i;
 
 	for_each_possible_cpu(cpu) {
 		for_each_magazine(i, magazine, r, rack_of(r, cpu))
 			purge(r, rack_of(r, cpu), magazine);
-		for_each_object_magazine(objects, r, rack_of(r, cpu))
+		for_each_object_magazine(class, objects, r, rack_of(r, cpu))
 			purge_objects(r, objects);
 	}
 }

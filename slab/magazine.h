@@ -92,8 +92,8 @@ struct respool_object_magazine {
  * @moved: blocks that came from the free list less those that went back
  * @shrunk: which magazine of blocks gave some back last, as the free list grew
  * @owed: in how many calls some more have to
- * @objects: by class
- * @magazine: one that is always empty, the tray and the others, of blocks
+ * @magazine: one that is always empty, the tray, the others of blocks, and then
+ *	those of objects, by class
  *
  * The tray has blocks of any size that their own magazines had no room for, until
  * somebody holds the slab's lock anyway and gives one of them back.
@@ -106,7 +106,6 @@ struct respool_rack {
 	u64 moved;
 	u64 shrunk;
 	u64 owed;
-	struct respool_object_magazine objects[RESPOOL_HOT_CLASSES];
 	u8 magazine[] __aligned(8);
 };
 
@@ -120,6 +119,7 @@ struct respool_racks {
 	u16 taking[RESPOOL_CACHED_CELLS + 1];	/* I: cells of a block: where it belongs */
 	u16 offset[RESPOOL_BLOCK_MAGAZINES];	/* I: of the magazines */
 	unsigned int magazines;			/* I: how many there are; 0: none */
+	unsigned int objects;			/* I: offset of those of objects, if any */
 	struct respool_freelist *freelist;	/* I: what is behind the racks */
 	struct respool_runs *runs;		/* I: its runs */
 	raw_spinlock_t *lock;			/* I: the slab's, which guards both */
@@ -153,6 +153,13 @@ static inline size_t respool_half_cells_of(size_t size)
 static inline size_t respool_magazine_bytes(const struct respool_slab_magazine *magazine)
 {
 	return magazine->word & ~RESPOOL_TAG_FLAGS;
+}
+
+static inline struct respool_object_magazine *
+respool_object_magazine(const struct respool_racks *r, struct respool_rack *rack,
+			unsigned int class)
+{
+	return (struct respool_object_magazine *)((u8 *)rack + r->objects) + class - 1;
 }
 
 /* The magazine that serves a request for @size bytes, up to %RESPOOL_CACHED_MAX. */
@@ -245,6 +252,7 @@ enum respool_pushed {
 	RESPOOL_PUSHED,
 	RESPOOL_PUSHED_LOOK,	/* respool_racks_settle() is to follow */
 	RESPOOL_PUSHED_NEWS,	/* respool_racks_notice() is to follow */
+	RESPOOL_PUSHED_BOTH,	/* first that, then the other */
 };
 
 /* Something came into @rack, which is held until now. */
@@ -334,7 +342,7 @@ static __always_inline enum respool_pushed respool_racks_push_object(struct resp
 	preempt_disable();
 	rack = __this_cpu_read(*r->rack);
 	if (respool_cpu_lock_try(&rack->lock)) {
-		magazine = &rack->objects[class - 1];
+		magazine = respool_object_magazine(r, rack, class);
 		run = respool_object_run_of(magazine->objects, addr);
 		if (likely(respool_object_end_in(magazine->objects, run, addr, &index))) {
 			magazine->live--;
@@ -344,8 +352,8 @@ static __always_inline enum respool_pushed respool_racks_push_object(struct resp
 			}
 			if (likely(!respool_object_hand_back(run, index)))
 				return respool_rack_pushed(rack);
-			respool_rack_pushed(rack);
-			return RESPOOL_PUSHED_NEWS;
+			return respool_rack_pushed(rack) == RESPOOL_PUSHED ?
+			       RESPOOL_PUSHED_NEWS : RESPOOL_PUSHED_BOTH;
 		}
 		respool_cpu_unlock(&rack->lock);
 	}

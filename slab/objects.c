@@ -17,7 +17,7 @@
 /* Runs of at least so many objects, where none of them need be too large. */
 #define PER_RUN_WANTED	16
 
-/* Runs and words of bits that one call of respool_objects_take() looks at. */
+/* Runs and words of bits that one call looks at to take objects. */
 #define TAKE_LOOKS	8
 
 /* Geometry */
@@ -27,7 +27,10 @@ static size_t header_bytes(u32 words)
 	return sizeof(struct respool_object_run) + words * sizeof(struct respool_object_bits);
 }
 
-/* Lay out a run of 2^@shift bytes; returns the bytes that are in no object. */
+/*
+ * Lay out a run of 2^@shift bytes; returns the bytes that are in no object. The last
+ * word always has a bit that is no object's, so that a header whose end is zeroed shows.
+ */
 static size_t lay_out(struct respool_objects *o, unsigned int shift, size_t align)
 {
 	size_t bytes = 1UL << shift;
@@ -37,11 +40,11 @@ static size_t lay_out(struct respool_objects *o, unsigned int shift, size_t alig
 	for (;; per_run--) {
 		o->words = DIV_ROUND_UP(per_run, 64);
 		o->first = round_up(header_bytes(o->words), align);
-		if (o->first + (size_t)per_run * o->stride <= bytes)
+		if (!per_run || (per_run % 64 && o->first + (size_t)per_run * o->stride <= bytes))
 			break;
 	}
 	o->per_run = per_run;
-	o->last_bits = per_run % 64 ? BIT(per_run % 64) - 1 : ~0UL;
+	o->last_bits = BIT(per_run % 64) - 1;
 	return bytes - (size_t)per_run * o->stride;
 }
 
@@ -181,7 +184,7 @@ static bool is_plausible(const struct respool_objects *o, const struct respool_o
 	smp_rmb();
 	live = READ_ONCE(bits->live);
 	return !(bits->free & (returned | live)) && !(returned & live) &&
-	       !(~(returned ^ bits->free ^ live) & ~respool_object_bits(o, word));
+	       !(~returned & ~respool_object_bits(o, word));
 }
 
 /* Whether the header of a run in service is what it must be, links aside. */
@@ -458,7 +461,7 @@ static int sweep(struct respool_objects *o, struct respool_object_run *run)
 
 	do {
 		nr_free = run->nr_free;
-		smp_mb();	/* with that of respool_object_return() */
+		smp_mb();	/* with that of respool_object_hand_back() */
 		for (i = 0; i < o->words; i++)
 			sweep_word(o, run, i);
 	} while (run->nr_free != nr_free);

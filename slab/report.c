@@ -241,14 +241,15 @@ void respool_report_held(struct respool_freelist *f, const struct respool_hot *h
 	u64 live = f->live_blocks, bytes = f->live_bytes;
 	const void *objects[HELD_BLOCKS];
 	unsigned int left, class, i;
-	u64 nr;
+	u64 nr, runs = 0;
 
 	for (class = 1; class <= RESPOOL_HOT_CLASSES; class++) {
 		nr = respool_hot_count_live(hot, class);
 		live += nr;
+		runs += hot->objects[class - 1].runs;
 		bytes += nr * class * RESPOOL_BLOCK_ALIGN;
 	}
-	if (!live)
+	if (!live && !runs)
 		return;
 	pr_err("slab %s: leak: destroyed with %llu blocks of %llu bytes still live\n", name,
 	       live, bytes);

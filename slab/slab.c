@@ -499,8 +499,8 @@ static noinline void *alloc_object(struct respool_slab *slab, size_t size, gfp_t
  * A size up to 1024 bytes that the slab has very many blocks of is served from
  * runs of objects of just that size, and then takes 16 bytes less.
  *
- * Up to a page, a block comes out of this CPU's magazine of that size, if it has
- * one, without a lock.
+ * Up to a page, a block or object comes out of this CPU's magazine of that size, if
+ * it has one, without a lock.
  *
  * The work is bounded, whatever the slab's size and history: good fit over
  * two-level segregated lists (Masmano et al., "TLSF", 2004), and at most five
@@ -738,9 +738,9 @@ static noinline int settle_slow(struct respool_slab *slab, void *addr,
 {
 	struct loss loss;
 
-	if (pushed == RESPOOL_PUSHED_NEWS)
+	if (pushed != RESPOOL_PUSHED_LOOK)
 		respool_racks_notice(&slab->racks, addr);
-	else
+	if (pushed != RESPOOL_PUSHED_NEWS)
 		respool_racks_settle(&slab->racks);
 	mend(slab, 0, &loss);
 	report_loss(slab, &loss, 0, "free", caller);
@@ -779,7 +779,7 @@ static noinline int free_slow(struct respool_slab *slab, void *addr, unsigned lo
 static __always_inline int free_rest(struct respool_slab *slab, void *addr,
 				     enum respool_pushed pushed, unsigned long caller)
 {
-	if (pushed == RESPOOL_PUSHED_LOOK || pushed == RESPOOL_PUSHED_NEWS)
+	if (pushed >= RESPOOL_PUSHED_LOOK)
 		return settle_slow(slab, addr, pushed, caller);
 	return free_slow(slab, addr, caller);
 }

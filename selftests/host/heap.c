@@ -169,9 +169,9 @@ int heap_free(struct heap *h, void *ptr)
 		pushed = respool_racks_push_object(&h->racks, ptr);
 	if (pushed == RESPOOL_NOT_PUSHED)
 		return respool_racks_free(&h->racks, ptr);
-	if (pushed == RESPOOL_PUSHED_NEWS)
+	if (pushed == RESPOOL_PUSHED_NEWS || pushed == RESPOOL_PUSHED_BOTH)
 		respool_racks_notice(&h->racks, ptr);
-	if (pushed == RESPOOL_PUSHED_LOOK)
+	if (pushed == RESPOOL_PUSHED_LOOK || pushed == RESPOOL_PUSHED_BOTH)
 		respool_racks_settle(&h->racks);
 	return 0;
 }

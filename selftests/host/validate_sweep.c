@@ -537,6 +537,7 @@ static void refuse_in_cache(void)
 		.waste_share = 16,
 	};
 	void *object[1] = { (u8 *)object_run(OBJECT_RUNS) + cache.first };
+	struct respool_object_word word;
 	struct respool_objects other;
 
 	expect_equal("too large an alignment",
@@ -560,6 +561,9 @@ static void refuse_in_cache(void)
 		cache.bin[0] = (void *)((u8 *)cache.bin[0] - OBJECT_RUN);
 	cache.bins |= 1;
 	expect_equal("objects of a full run", respool_objects_take(&cache, object, 1), 0);
+	expect_equal("where", (uintptr_t)cache.damage, (uintptr_t)cache.bin[0]);
+	cache.damage = NULL;
+	expect_equal("a word of a full run", respool_objects_take_word(&cache, &word), 0);
 	expect_equal("where", (uintptr_t)cache.damage, (uintptr_t)cache.bin[0]);
 	cache = cache_copy;
 }

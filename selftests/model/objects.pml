@@ -11,6 +11,8 @@
  * is as on CPUs that keep all accesses in order, which the barriers in the source are
  * there for.
  *
+ * One word of one run: which of several words or runs somebody takes is of no concern.
+ *
  * To hold: nobody has what another has, nor is an object of a run that has gone back
  * anybody's. A run that has returned objects is on a list, unless somebody is about to
  * see to that. When all is quiet and every object is back, the run has gone back.
