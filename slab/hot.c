@@ -144,13 +144,17 @@ static u32 return_runs(struct respool_hot *h, struct respool_objects *o, bool ke
 	return nr;
 }
 
-/* What was @before of objects that are not free may have become more or less. */
-static void note_used(struct respool_hot *h, const struct respool_objects *o, u64 before)
+/*
+ * What was @before of objects that are not free may have become more or less, and a run
+ * may have become empty, or have been found to be.
+ */
+static void settle(struct respool_hot *h, struct respool_objects *o, u64 before)
 {
 	u64 more = respool_objects_used(o) - before;
 
 	h->used += more;
 	h->used_bytes += more * o->stride;
+	return_runs(h, o, true);
 }
 
 /*
@@ -165,9 +169,7 @@ u32 respool_hot_take(struct respool_hot *h, unsigned int class, struct respool_o
 
 	if (!got && !o->damage && add_run(h, o))
 		got = respool_objects_take_word(o, word);
-	note_used(h, o, before);
-	/* A look at one may have shown that it is. */
-	return_runs(h, o, true);
+	settle(h, o, before);
 	return got;
 }
 
@@ -179,8 +181,7 @@ u32 respool_hot_put_word(struct respool_hot *h, unsigned int class,
 	u64 before = respool_objects_used(o);
 	u32 done = respool_objects_put_word(o, word);
 
-	note_used(h, o, before);
-	return_runs(h, o, true);
+	settle(h, o, before);
 	return done;
 }
 
@@ -206,8 +207,7 @@ void respool_hot_notice(struct respool_hot *h, unsigned int class, const void *a
 	u64 before = respool_objects_used(o);
 
 	respool_objects_notice(o, addr);
-	note_used(h, o, before);
-	return_runs(h, o, true);
+	settle(h, o, before);
 }
 
 /* Give all empty runs back, for a pool that is short; returns how many. */

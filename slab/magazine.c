@@ -619,7 +619,7 @@ static bool has_objects(const struct respool_object_magazine *magazine)
 	return READ_ONCE(magazine->nr) || READ_ONCE(magazine->word.out);
 }
 
-/* The same for an empty magazine of objects. */
+/* Fill an empty magazine of objects. */
 static unsigned int fill_objects_locked(struct respool_racks *r,
 					struct respool_object_magazine *magazine)
 {
@@ -630,18 +630,16 @@ static unsigned int fill_objects_locked(struct respool_racks *r,
 	return got;
 }
 
+/* The next object of a magazine that has some, as pop_locked(). */
 static int pop_object_locked(struct respool_racks *r, struct respool_rack *rack,
 			     struct respool_object_magazine *magazine, void **object)
 {
-	*object = respool_magazine_pop_object(magazine);
-	if (!*object) {
-		respool_hot_note(&r->hot, magazine->class, magazine->word.out ?
-				 magazine->word.run : magazine->object[magazine->nr - 1]);
-		return -EUCLEAN;
-	}
-	magazine->live++;
-	rack->allocations++;
-	return 0;
+	*object = respool_rack_pop_object(rack, magazine);
+	if (*object)
+		return 0;
+	respool_hot_note(&r->hot, magazine->class, magazine->word.out ?
+			 magazine->word.run : magazine->object[magazine->nr - 1]);
+	return -EUCLEAN;
 }
 
 /*
@@ -990,18 +988,22 @@ static unsigned int drain_magazine(struct respool_racks *r, struct respool_rack 
 }
 
 /*
- * Take a CPU's rack. Who has it for longer than can be waited for has to look for
- * himself afterwards. He is told so before the last tries, not after: then, if
- * they are in vain, he has not looked yet.
+ * Take a CPU's rack, with preemption off until respool_rack_release(). Who has it for
+ * longer than can be waited for has to look for himself afterwards. He is told so before
+ * the last tries, not after: then, if they are in vain, he has not looked yet.
  */
 static bool claim_rack(struct respool_rack *rack, unsigned int cpu)
 {
+	preempt_disable();
 	if (respool_cpu_lock_claim(&rack->lock, cpu))
 		return true;
 	WRITE_ONCE(rack->look_at, 0);
 	/* Only a lock that is taken is a barrier. */
 	smp_mb();
-	return respool_cpu_lock_claim(&rack->lock, cpu);
+	if (respool_cpu_lock_claim(&rack->lock, cpu))
+		return true;
+	preempt_enable();
+	return false;
 }
 
 static unsigned int drain_objects(struct respool_racks *r,
@@ -1016,24 +1018,6 @@ static unsigned int drain_objects(struct respool_racks *r,
 	return done;
 }
 
-/* Give back what a CPU keeps in one magazine, or of one class; false if that cannot be. */
-static bool drain_one(struct respool_racks *r, unsigned int cpu,
-		      struct respool_slab_magazine *magazine,
-		      struct respool_object_magazine *objects, u64 *done)
-{
-	struct respool_rack *rack = rack_of(r, cpu);
-	bool held;
-
-	preempt_disable();
-	held = claim_rack(rack, cpu);
-	if (held) {
-		*done += magazine ? drain_magazine(r, rack, magazine) : drain_objects(r, objects);
-		respool_cpu_unlock(&rack->lock);
-	}
-	preempt_enable();
-	return held;
-}
-
 /* Give back what a CPU keeps. */
 static u64 drain_rack(struct respool_racks *r, unsigned int cpu)
 {
@@ -1043,12 +1027,22 @@ static u64 drain_rack(struct respool_racks *r, unsigned int cpu)
 	unsigned int class, i;
 	u64 done = 0;
 
-	for_each_magazine(i, magazine, r, rack)
-		if (READ_ONCE(magazine->nr) && !drain_one(r, cpu, magazine, NULL, &done))
+	for_each_magazine(i, magazine, r, rack) {
+		if (!READ_ONCE(magazine->nr))
+			continue;
+		if (!claim_rack(rack, cpu))
 			return done;
-	for_each_object_magazine(class, objects, r, rack)
-		if (has_objects(objects) && !drain_one(r, cpu, NULL, objects, &done))
+		done += drain_magazine(r, rack, magazine);
+		respool_rack_release(rack);
+	}
+	for_each_object_magazine(class, objects, r, rack) {
+		if (!has_objects(objects))
+			continue;
+		if (!claim_rack(rack, cpu))
 			return done;
+		done += drain_objects(r, objects);
+		respool_rack_release(rack);
+	}
 	return done;
 }
 

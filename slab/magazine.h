@@ -211,8 +211,7 @@ static __always_inline void respool_rack_popped(struct respool_rack *rack,
 	respool_rack_release(rack);
 }
 
-static __always_inline void *
-respool_magazine_pop_object(struct respool_object_magazine *magazine)
+static __always_inline void *respool_magazine_next(struct respool_object_magazine *magazine)
 {
 	void *object;
 
@@ -228,19 +227,18 @@ respool_magazine_pop_object(struct respool_object_magazine *magazine)
 }
 
 /*
- * One of the objects of @magazine, in @rack, which is held until now; %NULL: there is
- * none, or their run is damaged.
+ * One of the objects of @magazine, in @rack, which is held; %NULL: there is none, or
+ * their run is damaged.
  */
 static __always_inline void *respool_rack_pop_object(struct respool_rack *rack,
 						     struct respool_object_magazine *magazine)
 {
-	void *object = respool_magazine_pop_object(magazine);
+	void *object = respool_magazine_next(magazine);
 
 	if (likely(object)) {
 		magazine->live++;
 		rack->allocations++;
 	}
-	respool_rack_release(rack);
 	return object;
 }
 
@@ -326,7 +324,7 @@ static __always_inline enum respool_pushed respool_rack_push_tray(struct respool
 
 /*
  * As respool_racks_push(), for an address in the pool that has no block's header in
- * front: an object, which goes back into its run, or a mistake.
+ * front: an object, which goes into this CPU's magazine or its run, or a mistake.
  */
 static __always_inline enum respool_pushed respool_racks_push_object(struct respool_racks *r,
 								     void *addr)

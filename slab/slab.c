@@ -478,6 +478,7 @@ static noinline void *alloc_object(struct respool_slab *slab, size_t size, gfp_t
 {
 	void *object = respool_rack_pop_object(rack, (struct respool_object_magazine *)magazine);
 
+	respool_rack_release(rack);
 	if (likely(object) && likely(!(gfp & __GFP_ZERO)))
 		return object;
 	return alloc_slow(slab, size, gfp, object, RESPOOL_BLOCK_ALIGN, caller);

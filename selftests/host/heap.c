@@ -135,8 +135,11 @@ static void *pop(struct heap *h, size_t size)
 
 	if (!respool_racks_claim(&h->racks, size, &rack, &magazine))
 		return NULL;
-	if (!magazine->nr)
-		return respool_rack_pop_object(rack, (struct respool_object_magazine *)magazine);
+	if (!magazine->nr) {
+		ptr = respool_rack_pop_object(rack, (struct respool_object_magazine *)magazine);
+		respool_rack_release(rack);
+		return ptr;
+	}
 	ptr = respool_magazine_youngest(magazine);
 	if (respool_block_give_word(ptr, magazine->word)) {
 		respool_rack_popped(rack, magazine);

@@ -61,7 +61,7 @@ inline collect()
 	nr_free = count(free)
 }
 
-/* sweep(), and return_runs() for a run that is wholly free */
+/* sweep() */
 inline sweep()
 {
 	do
@@ -74,7 +74,13 @@ inline sweep()
 		:: back
 		fi
 #endif
-	od;
+	od
+}
+
+/* The same, and return_runs() for a run that is wholly free */
+inline sweep_and_return()
+{
+	sweep();
 	atomic {
 		if
 		:: free == ALL -> assert(!live && !returned); in_service = false
@@ -90,13 +96,7 @@ inline take()
 	lock();
 	if
 	:: in_service && nr_free ->
-		do
-		:: collect();
-			if
-			:: !back -> break
-			:: back
-			fi
-		od;
+		sweep();
 #ifdef LOOK_FIRST
 		back = returned;
 #endif
@@ -104,7 +104,7 @@ inline take()
 		free = 0;
 		nr_free = 0;
 #if !defined(NO_LOOK) && !defined(LOOK_FIRST)
-		sweep()
+		sweep_and_return()
 #endif
 	:: else
 	fi;
@@ -161,7 +161,7 @@ inline notice()
 {
 	lock();
 	if
-	:: in_service -> sweep()
+	:: in_service -> sweep_and_return()
 	:: !in_service
 	fi;
 	unlock()
@@ -176,7 +176,7 @@ inline put()
 	free = free | out;
 	out = 0;
 	nr_free = count(free);
-	sweep();
+	sweep_and_return();
 	unlock();
 	end()
 }
