@@ -190,15 +190,14 @@ static int show_once(struct top *top)
 
 /* Live */
 
-static volatile sig_atomic_t resized, stopped, ended;
+static volatile sig_atomic_t stopped, ended;
 
+/* A new size need only end the wait: each frame asks for the size it has. */
 static void on_signal(int number)
 {
-	if (number == SIGWINCH)
-		resized = 1;
-	else if (number == SIGTSTP)
+	if (number == SIGTSTP)
 		stopped = 1;
-	else
+	else if (number != SIGWINCH)
 		ended = number;
 }
 
@@ -239,7 +238,6 @@ static void stop(void)
 	terminal_end();
 	raise(SIGSTOP);
 	terminal_begin();
-	resized = 1;
 }
 
 /* False to quit. */
@@ -305,10 +303,11 @@ static bool wait_for_news(struct top *top, const sigset_t *waiting, bool *sample
 
 static void watch(struct top *top, const sigset_t *waiting)
 {
-	bool sample = true;
+	bool sample = true, clear;
 	int rows, columns;
 
 	do {
+		clear = stopped;
 		if (stopped)
 			stop();
 		if (sample) {
@@ -316,10 +315,11 @@ static void watch(struct top *top, const sigset_t *waiting)
 			choose_pool(top, false);
 		}
 		screen_size(&top->options, &rows, &columns);
+		/* The signal of a new size may come after the frame that has it already. */
+		clear |= rows != top->screen.rows || columns != top->screen.columns;
 		if (!top_draw(top, rows, columns))
 			break;
-		terminal_show(&top->screen, top->options.colour, resized);
-		resized = 0;
+		terminal_show(&top->screen, top->options.colour, clear);
 	} while (wait_for_news(top, waiting, &sample));
 }
 
