@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Caches: objects of one size for those who know their size. A lock, per-CPU
- * magazines, counting and reporting around the core in objects.c.
+ * Caches: objects of one size for those who know their size. A lock, what each CPU
+ * keeps, counting and reporting around the core in objects.c.
  *
  * A cache is a client of the public page API, with an account of its own named
  * "cache:NAME". Its runs are blocks of the page layer.
  *
  * An object is given and ended (its live bit set and cleared) by who holds the
- * bit of the magazine it is popped from or pushed to, or cache->lock if it
- * comes from its run or goes there. So who holds them all sees every object
- * free, live or in a magazine.
+ * share of the CPU that it is popped from or given back on, or cache->lock if
+ * neither is a CPU's. So who holds them all sees every object free, live, returned
+ * to its run, or with a CPU.
  *
- * Lock order: a CPU's magazine (cachecpu.h), cache->lock, the page layer's.
+ * Lock order: a CPU's share (cachecpu.h), cache->lock, the page layer's.
  * Runs are taken and constructed with none of them held. The list of caches is
  * RCU's, with caches_lock for its writers.
  */
@@ -39,15 +39,13 @@
 #include "slab/cache.h"
 #include "slab/cachecpu.h"
 
-/* Objects that go back, or to a bulk call, under one hold of the lock, at most. */
+/* Objects of a magazine that go back under one hold of the lock, at most. */
 #define BATCH		32
 
-/* Those that a magazine is filled with. */
-#define FILL		64
-
 /*
- * What one CPU may keep: so many bytes, and no more than its share of this part
- * of the pool. Nothing is lost by it, but an object in a magazine keeps its run.
+ * What one CPU may keep in its magazine: so many bytes, and no more than its share of
+ * this part of the pool; and as much again of a run. Nothing is lost by it, but an
+ * object with a CPU keeps its run.
  */
 #define CPU_BYTES	SZ_32K
 #define POOL_SHARE	64
@@ -63,8 +61,7 @@ struct respool_cache {
 	/* What every call reads. */
 	struct respool_cache_cpu __percpu *cpus;	/* I */
 	u32 high;				/* I: objects in a magazine, at most; 0: closed */
-	u16 fill;				/* I: objects taken for it at a time */
-	u16 drain;				/* I: objects given back at a time */
+	u32 fill;				/* I: objects taken from a run at a time, at most */
 	void (*ctor)(void *object);		/* I */
 	struct respool_objects objects;		/* L, but for what its header calls lock-free */
 
@@ -72,7 +69,7 @@ struct respool_cache {
 	u64 peak_runs;				/* L */
 	u64 runs_taken;				/* L */
 	u64 runs_returned;			/* L */
-	/* Objects that did not go through a magazine. */
+	/* Objects that no CPU's share had to do with. */
 	u64 allocations;			/* L */
 	u64 frees;				/* L */
 	atomic64_t failures;
@@ -211,66 +208,60 @@ static void blame_locked(struct respool_cache *cache, const void *addr, struct l
 	salvage_locked(cache, loss);
 }
 
-/*
- * Objects that are out go back into their runs. Returns how many did; dropped
- * are those whose runs are out of service.
- */
-static u32 put_locked(struct respool_cache *cache, void **objects, u32 nr, struct loss *loss)
+/* Take up to @nr objects of a word, which has none. */
+static u32 take_locked(struct respool_cache *cache, struct respool_object_word *word, u32 nr,
+		       struct loss *loss)
 {
-	struct respool_objects *o = &cache->objects;
-	u32 put = respool_objects_put(o, objects, nr), done = put, n;
-
-	while (unlikely(done < nr)) {
-		/* It may have been another run that was damaged: that of a link. */
-		if (salvage_locked(cache, loss))
-			put += respool_objects_put(o, objects + done, 1);
-		done++;
-		n = respool_objects_put(o, objects + done, nr - done);
-		put += n;
-		done += n;
-	}
-	return put;
-}
-
-static u32 take_locked(struct respool_cache *cache, void **objects, u32 nr, struct loss *loss)
-{
-	u32 got = respool_objects_take(&cache->objects, objects, nr);
+	u32 got = respool_objects_take_word(&cache->objects, word, nr);
 
 	if (salvage_locked(cache, loss) && !got)
-		got = respool_objects_take(&cache->objects, objects, nr);
+		got = respool_objects_take_word(&cache->objects, word, nr);
 	return got;
 }
 
-/* Take and give up to @nr objects. */
-static u32 alloc_locked(struct respool_cache *cache, void **objects, u32 nr, struct loss *loss)
+/* What is left of a word goes back, or is dropped if its run is out of service. */
+static void put_word_locked(struct respool_cache *cache, struct respool_object_word *word,
+			    struct loss *loss)
 {
-	u32 got = take_locked(cache, objects, nr, loss), given = 0, i;
-
-	for (i = 0; i < got; i++) {
-		if (likely(respool_object_give(&cache->objects, objects[i])))
-			objects[given++] = objects[i];
-		else
-			blame_locked(cache, objects[i], loss);
-	}
-	cache->allocations += given;
-	return given;
+	if (!word->out)
+		return;
+	/* It may have been another run that was damaged: that of a link. */
+	if (!respool_objects_put_word(&cache->objects, word) && salvage_locked(cache, loss))
+		respool_objects_put_word(&cache->objects, word);
+	salvage_locked(cache, loss);
+	word->out = 0;
 }
 
-static int free_locked(struct respool_cache *cache, void *addr, struct loss *loss)
+/* An object that is out goes back, or is dropped if its run is out of service. */
+static void put_locked(struct respool_cache *cache, const void *object, struct loss *loss)
 {
+	struct respool_objects *o = &cache->objects;
+	struct respool_object_run *run = respool_object_run_of(o, object);
+
+	if (unlikely(!respool_object_run_lasts(o, run)))
+		blame_locked(cache, object, loss);
+	else if (respool_object_hand_back(run, respool_object_index(o, run, object)))
+		respool_objects_notice(o, object);
+	salvage_locked(cache, loss);
+}
+
+static int free_locked(struct respool_cache *cache, const void *addr, struct loss *loss)
+{
+	struct respool_objects *o = &cache->objects;
+	bool news;
 	int error;
 
-	if (likely(respool_object_end(&cache->objects, addr))) {
-		error = put_locked(cache, &addr, 1, loss) ? 0 : -EUCLEAN;
-	} else {
-		error = respool_objects_why_not(&cache->objects, addr);
-		blame_locked(cache, addr, loss);
-		/* Nothing wrong: it was freed, and has been given again meanwhile. */
-		if (!error)
-			error = -EALREADY;
+	if (likely(respool_object_return(o, addr, &news))) {
+		if (news)
+			respool_objects_notice(o, addr);
+		salvage_locked(cache, loss);
+		cache->frees++;
+		return 0;
 	}
-	cache->frees += !error;
-	return error;
+	error = respool_objects_why_not(o, addr);
+	blame_locked(cache, addr, loss);
+	/* Nothing wrong: it was freed, and has been given again meanwhile. */
+	return error ? error : -EALREADY;
 }
 
 /* Runs */
@@ -299,20 +290,6 @@ static void return_runs(struct respool_cache *cache, struct respool_object_run *
 	}
 }
 
-/* Objects that are out go back into their runs, and runs that become empty, but one. */
-static void put_batch(struct respool_cache *cache, void **objects, u32 nr, struct loss *loss)
-{
-	struct respool_object_run *gone;
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&cache->lock, flags);
-	put_locked(cache, objects, nr, loss);
-	gone = collect_empty_locked(cache, 1);
-	salvage_locked(cache, loss);
-	raw_spin_unlock_irqrestore(&cache->lock, flags);
-	return_runs(cache, gone);
-}
-
 static void construct(const struct respool_cache *cache, void *run)
 {
 	const struct respool_objects *o = &cache->objects;
@@ -325,55 +302,64 @@ static void construct(const struct respool_cache *cache, void *run)
 		cache->ctor(respool_objects_at(o, run, i));
 }
 
-static u32 alloc_from_runs(struct respool_cache *cache, void **objects, u32 nr,
-			   struct loss *loss)
-{
-	unsigned long flags;
-	u32 got;
-
-	raw_spin_lock_irqsave(&cache->lock, flags);
-	got = alloc_locked(cache, objects, nr, loss);
-	raw_spin_unlock_irqrestore(&cache->lock, flags);
-	return got;
-}
-
-/* Allocate from a new run; there are others, perhaps, but nobody else has this one. */
-static u32 alloc_from_new_run(struct respool_cache *cache, void **objects, u32 nr, gfp_t gfp,
-			      struct loss *loss)
+/* A new run, made ready with no lock held; %NULL if the pool has none. */
+static void *take_run(struct respool_cache *cache, gfp_t gfp)
 {
 	void *run = respool_alloc_pages(cache->pool, run_order(cache), gfp & __GFP_HIGH);
-	const struct respool_objects *o = &cache->objects;
-	unsigned long flags;
-	u32 got;
 
 	if (!run)
-		return 0;
+		return NULL;
 	trace_respool_run_taken(cache->pool, run, 1UL << run_order(cache));
 	construct(cache, run);
-	raw_spin_lock_irqsave(&cache->lock, flags);
+	return run;
+}
+
+static void add_run_locked(struct respool_cache *cache, void *run)
+{
+	const struct respool_objects *o = &cache->objects;
+
 	respool_objects_add(&cache->objects, run);
 	cache->runs_taken++;
 	cache->peak_runs = max(cache->peak_runs, o->runs + o->retired_runs);
-	got = alloc_locked(cache, objects, nr, loss);
-	raw_spin_unlock_irqrestore(&cache->lock, flags);
-	return got;
 }
 
-/* Magazines */
+/* @addr was returned to its run, and that was news: runs that are empty go back, but one. */
+static void notice(struct respool_cache *cache, const void *addr, struct loss *loss)
+{
+	struct respool_object_run *gone;
+	unsigned long flags;
 
-/*
- * The @nr oldest objects of a magazine go back. Its youngest take their place:
- * no object stays for long without being used or given back.
- */
+	raw_spin_lock_irqsave(&cache->lock, flags);
+	respool_objects_notice(&cache->objects, addr);
+	gone = collect_empty_locked(cache, 1);
+	salvage_locked(cache, loss);
+	raw_spin_unlock_irqrestore(&cache->lock, flags);
+	return_runs(cache, gone);
+}
+
+/* What a CPU keeps */
+
+/* Up to @nr objects of a magazine go back, the youngest. */
 static void drain(struct respool_cache *cache, struct respool_cache_cpu *cpu, u32 nr,
 		  struct loss *loss)
 {
-	u32 left = cpu->nr - nr, i;
+	struct respool_object_run *gone;
+	unsigned long flags;
 
-	put_batch(cache, cpu->object, nr, loss);
-	for (i = 0; i < nr && i < left; i++)
-		cpu->object[i] = cpu->object[max(left, nr) + i];
-	cpu->nr = left;
+	raw_spin_lock_irqsave(&cache->lock, flags);
+	while (cpu->nr && nr--)
+		put_locked(cache, cpu->object[--cpu->nr], loss);
+	if (!cpu->nr)
+		put_word_locked(cache, &cpu->word, loss);
+	gone = collect_empty_locked(cache, 1);
+	salvage_locked(cache, loss);
+	raw_spin_unlock_irqrestore(&cache->lock, flags);
+	return_runs(cache, gone);
+}
+
+static bool has_objects(const struct respool_cache_cpu *cpu)
+{
+	return cpu->nr || cpu->word.out;
 }
 
 static void drain_cpu(struct respool_cache *cache, unsigned int i, struct loss *loss)
@@ -382,14 +368,20 @@ static void drain_cpu(struct respool_cache *cache, unsigned int i, struct loss *
 
 	preempt_disable();
 	if (respool_cpu_lock_claim(&cpu->lock, i)) {
-		while (cpu->nr)
-			drain(cache, cpu, min_t(u32, cpu->nr, BATCH), loss);
+		while (has_objects(cpu))
+			drain(cache, cpu, BATCH, loss);
 		respool_cpu_unlock(&cpu->lock);
 	}
 	preempt_enable();
 }
 
-/* Hold all magazines still, to count them. Task context; preemption is off until unlock. */
+static __always_inline void release(struct respool_cache_cpu *cpu)
+{
+	respool_cpu_unlock(&cpu->lock);
+	preempt_enable();
+}
+
+/* Hold all CPUs' shares still, to count them. Task context; preemption is off until unlock. */
 static void lock_cpus(struct respool_cache *cache)
 {
 	unsigned int i;
@@ -409,7 +401,7 @@ static void unlock_cpus(struct respool_cache *cache)
 	preempt_enable();
 }
 
-/* Empty all magazines. With interrupts or softirqs off, one that is held is passed over. */
+/* Empty them all. With interrupts or softirqs off, one that is held is passed over. */
 static void drain_cpus(struct respool_cache *cache, struct loss *loss)
 {
 	unsigned int i;
@@ -418,76 +410,120 @@ static void drain_cpus(struct respool_cache *cache, struct loss *loss)
 		drain_cpu(cache, i, loss);
 }
 
-static void fill(struct respool_cache *cache, struct respool_cache_cpu *cpu, struct loss *loss)
+/*
+ * The youngest object of the magazine, or one of the word if there is none. %NULL: there
+ * is none either, or that object's run is damaged.
+ */
+static __always_inline void *pop(struct respool_cache *cache, struct respool_cache_cpu *cpu)
+{
+	void *object;
+
+	if (likely(cpu->nr)) {
+		object = cpu->object[cpu->nr - 1];
+		if (unlikely(!respool_object_give(&cache->objects, object)))
+			return NULL;
+		cpu->nr--;
+	} else {
+		object = cpu->word.out ? respool_object_pop(&cache->objects, &cpu->word) : NULL;
+		if (unlikely(!object))
+			return NULL;
+	}
+	cpu->allocations++;
+	return object;
+}
+
+/* What pop() found damaged goes out of service, and objects of its run with it. */
+static void drop(struct respool_cache *cache, struct respool_cache_cpu *cpu, struct loss *loss)
+{
+	unsigned long flags;
+	const void *object = cpu->nr ? cpu->object[cpu->nr - 1] : cpu->word.first;
+
+	raw_spin_lock_irqsave(&cache->lock, flags);
+	blame_locked(cache, object, loss);
+	raw_spin_unlock_irqrestore(&cache->lock, flags);
+	if (cpu->nr)
+		cpu->nr--;
+	else
+		cpu->word.out = 0;
+}
+
+/* Have objects in the word again, of the runs and of @run, a new one, unless that is %NULL. */
+static bool fill(struct respool_cache *cache, struct respool_cache_cpu *cpu, void *run,
+		 struct loss *loss)
 {
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&cache->lock, flags);
-	cpu->nr = take_locked(cache, cpu->object, cache->fill, loss);
+	if (run)
+		add_run_locked(cache, run);
+	if (!cpu->word.out)
+		take_locked(cache, &cpu->word, cache->fill, loss);
 	raw_spin_unlock_irqrestore(&cache->lock, flags);
+	return has_objects(cpu);
 }
 
-/* The youngest object whose run is sound; those above it go out of service with theirs. */
-static void *pop(struct respool_cache *cache, struct respool_cache_cpu *cpu, struct loss *loss)
+/* Allocate from what this CPU keeps, which is filled if need be. It is held. */
+static void *alloc_held(struct respool_cache *cache, struct respool_cache_cpu *cpu, void *run,
+			struct loss *loss)
 {
-	unsigned long flags;
-	void *object;
-
-	while (cpu->nr) {
-		object = cpu->object[--cpu->nr];
-		if (likely(respool_object_give(&cache->objects, object))) {
-			cpu->allocations++;
-			return object;
-		}
-		raw_spin_lock_irqsave(&cache->lock, flags);
-		blame_locked(cache, object, loss);
-		raw_spin_unlock_irqrestore(&cache->lock, flags);
-	}
-	return NULL;
-}
-
-/* Allocate from this CPU's magazine, which is filled if it is empty. */
-static void *alloc_refilled(struct respool_cache *cache, struct loss *loss)
-{
-	struct respool_cache_cpu *cpu;
 	void *object = NULL;
 
-	if (!cache->high)
-		return NULL;
+	if (run)
+		fill(cache, cpu, run, loss);
+	while (!object && (has_objects(cpu) || fill(cache, cpu, NULL, loss))) {
+		object = pop(cache, cpu);
+		if (unlikely(!object))
+			drop(cache, cpu, loss);
+	}
+	return object;
+}
+
+/* The same past the CPU. */
+static void *alloc_past(struct respool_cache *cache, void *run, struct loss *loss)
+{
+	struct respool_object_word word;
+	unsigned long flags;
+	void *object = NULL;
+
+	raw_spin_lock_irqsave(&cache->lock, flags);
+	if (run)
+		add_run_locked(cache, run);
+	if (take_locked(cache, &word, 1, loss)) {
+		object = respool_object_pop(&cache->objects, &word);
+		if (unlikely(!object))
+			blame_locked(cache, word.first, loss);
+		cache->allocations += !!object;
+	}
+	raw_spin_unlock_irqrestore(&cache->lock, flags);
+	return object;
+}
+
+/*
+ * An object of this CPU, of the runs, or of @run, a new one, unless that is %NULL: then
+ * there is one for certain, as nobody else can have had all of it.
+ */
+static void *alloc_here(struct respool_cache *cache, void *run, struct loss *loss)
+{
+	struct respool_cache_cpu *cpu;
+	void *object;
+
 	preempt_disable();
 	cpu = this_cpu_ptr(cache->cpus);
-	if (respool_cpu_lock_try(&cpu->lock)) {
-		if (!cpu->nr)
-			fill(cache, cpu, loss);
-		object = pop(cache, cpu, loss);
+	if (cache->high && respool_cpu_lock_try(&cpu->lock)) {
+		object = alloc_held(cache, cpu, run, loss);
 		respool_cpu_unlock(&cpu->lock);
+	} else {
+		object = alloc_past(cache, run, loss);
 	}
 	preempt_enable();
 	return object;
 }
 
-/* Free into this CPU's magazine, which is drained of its oldest objects if it is full. */
-static bool free_drained(struct respool_cache *cache, void *addr, struct loss *loss)
+static void *alloc_with_run(struct respool_cache *cache, gfp_t gfp, struct loss *loss)
 {
-	struct respool_cache_cpu *cpu;
-	bool done = false;
+	void *run = take_run(cache, gfp);
 
-	if (!cache->high)
-		return false;
-	preempt_disable();
-	cpu = this_cpu_ptr(cache->cpus);
-	if (respool_cpu_lock_try(&cpu->lock)) {
-		done = respool_object_end(&cache->objects, addr);
-		if (done) {
-			if (cpu->nr >= cache->high)
-				drain(cache, cpu, cache->drain, loss);
-			cpu->object[cpu->nr++] = addr;
-			cpu->frees++;
-		}
-		respool_cpu_unlock(&cpu->lock);
-	}
-	preempt_enable();
-	return done;
+	return run ? alloc_here(cache, run, loss) : NULL;
 }
 
 /* When the pool is short */
@@ -520,25 +556,25 @@ static void shrink_others(const struct respool_cache *cache, unsigned long calle
 }
 
 /*
- * Up to @nr objects, from the first of these that has any: the runs, a new run,
- * the magazines, a run that another cache does not need.
+ * An object from the first of these that has one: this CPU and the runs, a new run, the
+ * other CPUs, a run that another cache does not need.
  */
-static u32 alloc_somewhere(struct respool_cache *cache, void **objects, u32 nr, gfp_t gfp,
-			   struct loss *loss, unsigned long caller)
+static void *alloc_somewhere(struct respool_cache *cache, gfp_t gfp, struct loss *loss,
+			     unsigned long caller)
 {
-	u32 got = alloc_from_runs(cache, objects, nr, loss);
+	void *object = alloc_here(cache, NULL, loss);
 
-	if (!got)
-		got = alloc_from_new_run(cache, objects, nr, gfp, loss);
-	if (!got) {
+	if (!object)
+		object = alloc_with_run(cache, gfp, loss);
+	if (!object) {
 		drain_cpus(cache, loss);
-		got = alloc_from_runs(cache, objects, nr, loss);
+		object = alloc_here(cache, NULL, loss);
 	}
-	if (!got) {
+	if (!object) {
 		shrink_others(cache, caller);
-		got = alloc_from_new_run(cache, objects, nr, gfp, loss);
+		object = alloc_with_run(cache, gfp, loss);
 	}
-	return got;
+	return object;
 }
 
 /* Allocation */
@@ -550,15 +586,38 @@ static noinline void *alloc_slow(struct respool_cache *cache, gfp_t gfp, unsigne
 
 	if (refuse_flags(cache, gfp, caller))
 		return NULL;
-	object = alloc_refilled(cache, &loss);
-	if (!object && !alloc_somewhere(cache, &object, 1, gfp, &loss, caller))
-		fail_request(cache, caller);
-	else
+	object = alloc_somewhere(cache, gfp, &loss, caller);
+	if (object)
 		trace_respool_cache_alloc(cache->pool, object, cache->size, caller);
+	else
+		fail_request(cache, caller);
 	report_loss(cache, &loss, 0, "allocation", caller);
 	if (object && gfp & __GFP_ZERO)
 		memset(object, 0, cache->objects.stride);
 	return object;
+}
+
+static __always_inline void *alloc_object(struct respool_cache *cache, gfp_t gfp,
+					  unsigned long caller)
+{
+	struct respool_cache_cpu *cpu;
+	void *object;
+
+	/* What is traced goes the slow way. */
+	if (trace_respool_cache_alloc_enabled() || unlikely(gfp & __GFP_ZERO))
+		return alloc_slow(cache, gfp, caller);
+	preempt_disable();
+	cpu = this_cpu_ptr(cache->cpus);
+	if (respool_cpu_lock_try(&cpu->lock)) {
+		object = pop(cache, cpu);
+		if (likely(object)) {
+			release(cpu);
+			return object;
+		}
+		respool_cpu_unlock(&cpu->lock);
+	}
+	preempt_enable();
+	return alloc_slow(cache, gfp, caller);
 }
 
 /**
@@ -572,10 +631,10 @@ static noinline void *alloc_slow(struct respool_cache *cache, gfp_t gfp, unsigne
  * constructor makes no promise of its contents.
  *
  * The work is bounded, whatever the cache's size and history. Most calls take
- * an object from this CPU's magazine; else at most 8 runs are looked at to fill
- * that, and then one run taken from the page layer and constructed: 512 objects
- * at most. Before a call fails, each possible CPU's magazine is drained of up to
- * 128 objects, of this cache and then of the others on the pool. Only a call that
+ * an object that this CPU keeps; else at most 8 runs are looked at to have more of
+ * those, and then one run taken from the page layer and constructed: 512 objects
+ * at most. Before a call fails, what each possible CPU keeps goes back, up to 192
+ * objects, of this cache and then of the others on the pool. Only a call that
  * meets damaged data does more: it walks the runs to take those out of service
  * that are damaged.
  *
@@ -585,28 +644,7 @@ static noinline void *alloc_slow(struct respool_cache *cache, gfp_t gfp, unsigne
  */
 void *respool_cache_alloc(struct respool_cache *cache, gfp_t gfp)
 {
-	struct respool_cache_cpu *cpu;
-	void *object = NULL;
-
-	/* What is traced goes the slow way. */
-	if (trace_respool_cache_alloc_enabled() || unlikely(gfp & __GFP_ZERO))
-		return alloc_slow(cache, gfp, _RET_IP_);
-	preempt_disable();
-	cpu = this_cpu_ptr(cache->cpus);
-	if (respool_cpu_lock_try(&cpu->lock)) {
-		if (likely(cpu->nr)) {
-			object = cpu->object[cpu->nr - 1];
-			if (likely(respool_object_give(&cache->objects, object))) {
-				cpu->nr--;
-				cpu->allocations++;
-			} else {
-				object = NULL;
-			}
-		}
-		respool_cpu_unlock(&cpu->lock);
-	}
-	preempt_enable();
-	return likely(object) ? object : alloc_slow(cache, gfp, _RET_IP_);
+	return alloc_object(cache, gfp, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(respool_cache_alloc);
 
@@ -617,8 +655,7 @@ EXPORT_SYMBOL_GPL(respool_cache_alloc);
  * @objects: receives their addresses
  * @gfp: as in respool_cache_alloc()
  *
- * They come from the runs, up to 32 under one hold of the cache's lock; the
- * magazines are left to single calls, but drained before this one fails.
+ * Does what as many calls of respool_cache_alloc() would do.
  *
  * Context: as respool_cache_alloc().
  * Return: how many objects there were to give, 0..@nr; they stay allocated.
@@ -626,26 +663,14 @@ EXPORT_SYMBOL_GPL(respool_cache_alloc);
 unsigned int respool_cache_alloc_bulk(struct respool_cache *cache, unsigned int nr,
 				      void **objects, gfp_t gfp)
 {
-	unsigned int total = 0, got, i;
-	struct loss loss = {};
+	unsigned int got;
 
-	if (refuse_flags(cache, gfp, _RET_IP_))
-		return 0;
-	while (total < nr) {
-		got = alloc_somewhere(cache, objects + total, min_t(u32, nr - total, BATCH), gfp,
-				      &loss, _RET_IP_);
-		if (!got) {
-			fail_request(cache, _RET_IP_);
+	for (got = 0; got < nr; got++) {
+		objects[got] = alloc_object(cache, gfp, _RET_IP_);
+		if (!objects[got])
 			break;
-		}
-		total += got;
 	}
-	for (i = 0; trace_respool_cache_alloc_enabled() && i < total; i++)
-		trace_respool_cache_alloc(cache->pool, objects[i], cache->size, _RET_IP_);
-	report_loss(cache, &loss, 0, "allocation", _RET_IP_);
-	for (i = 0; gfp & __GFP_ZERO && i < total; i++)
-		memset(objects[i], 0, cache->objects.stride);
-	return total;
+	return got;
 }
 EXPORT_SYMBOL_GPL(respool_cache_alloc_bulk);
 
@@ -664,27 +689,70 @@ static void trace_free(struct respool_cache *cache, const void *addr, unsigned l
 		trace_respool_cache_free(cache->pool, addr, cache->size, caller);
 }
 
+/* @addr was returned to its run, and that was news. */
+static noinline int free_noticed(struct respool_cache *cache, const void *addr,
+				 unsigned long caller)
+{
+	struct loss loss = {};
+
+	notice(cache, addr, &loss);
+	report_loss(cache, &loss, 0, "free", caller);
+	return 0;
+}
+
 static noinline int free_slow(struct respool_cache *cache, void *addr, unsigned long caller)
 {
 	struct respool_object_run *gone;
 	struct loss loss = {};
 	unsigned long flags;
-	int error = 0;
+	int error;
 
 	if (!addr)
 		return 0;
 	if (trace_respool_cache_free_enabled())
 		trace_free(cache, addr, caller);
-	if (!free_drained(cache, addr, &loss)) {
-		raw_spin_lock_irqsave(&cache->lock, flags);
-		error = free_locked(cache, addr, &loss);
-		gone = collect_empty_locked(cache, 1);
-		salvage_locked(cache, &loss);
-		raw_spin_unlock_irqrestore(&cache->lock, flags);
-		return_runs(cache, gone);
-	}
+	raw_spin_lock_irqsave(&cache->lock, flags);
+	error = free_locked(cache, addr, &loss);
+	gone = collect_empty_locked(cache, 1);
+	salvage_locked(cache, &loss);
+	raw_spin_unlock_irqrestore(&cache->lock, flags);
+	return_runs(cache, gone);
 	report_loss(cache, &loss, error, "free", caller);
 	return error ? refuse_address(cache, addr, error, caller) : 0;
+}
+
+/*
+ * The live object at @object ends its life. It goes into this CPU's magazine or, if that
+ * is full, into its run.
+ */
+static __always_inline int free_object(struct respool_cache *cache, void *object,
+				       unsigned long caller)
+{
+	struct respool_object_run *run;
+	struct respool_cache_cpu *cpu;
+	bool news;
+	u64 index;
+
+	if (trace_respool_cache_free_enabled())
+		return free_slow(cache, object, caller);
+	preempt_disable();
+	cpu = this_cpu_ptr(cache->cpus);
+	if (respool_cpu_lock_try(&cpu->lock)) {
+		if (likely(respool_object_end(&cache->objects, object, &run, &index))) {
+			cpu->frees++;
+			if (likely(cpu->nr < cache->high)) {
+				cpu->object[cpu->nr++] = object;
+				release(cpu);
+				return 0;
+			}
+			news = respool_object_hand_back(run, index);
+			release(cpu);
+			return unlikely(news) ? free_noticed(cache, object, caller) : 0;
+		}
+		respool_cpu_unlock(&cpu->lock);
+	}
+	preempt_enable();
+	return free_slow(cache, object, caller);
 }
 
 /**
@@ -692,10 +760,10 @@ static noinline int free_slow(struct respool_cache *cache, void *addr, unsigned 
  * @cache: cache the object is from
  * @object: the object, or %NULL; with a constructor, in the state that one left
  *
- * It goes into this CPU's magazine; if that is full, up to 32 of the oldest in
- * it go back into their runs, and runs that become empty to the page layer,
- * but one that is kept warm. Until the object is allocated again nothing of it
- * is changed. A mistake is refused, counted, logged once, and changes nothing.
+ * It goes into this CPU's magazine or, if that is full, back into its run, which
+ * for most objects takes no lock. Runs that become empty go to the page layer, but one
+ * that is kept warm. Until the object is allocated again nothing of it is changed. A
+ * mistake is refused, counted, logged once, and changes nothing.
  *
  * Of two who free one object at one time, one is refused. A free of an object
  * that has been allocated again since is a free like any other.
@@ -709,43 +777,9 @@ static noinline int free_slow(struct respool_cache *cache, void *addr, unsigned 
  */
 int respool_cache_free(struct respool_cache *cache, void *object)
 {
-	struct respool_cache_cpu *cpu;
-	bool done = false;
-
-	if (trace_respool_cache_free_enabled())
-		return free_slow(cache, object, _RET_IP_);
-	preempt_disable();
-	cpu = this_cpu_ptr(cache->cpus);
-	if (respool_cpu_lock_try(&cpu->lock)) {
-		if (likely(cpu->nr < cache->high) &&
-		    likely(respool_object_end(&cache->objects, object))) {
-			cpu->object[cpu->nr++] = object;
-			cpu->frees++;
-			done = true;
-		}
-		respool_cpu_unlock(&cpu->lock);
-	}
-	preempt_enable();
-	return likely(done) ? 0 : free_slow(cache, object, _RET_IP_);
+	return free_object(cache, object, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(respool_cache_free);
-
-/* Free up to BATCH objects under one hold of the lock; those that cannot be have an error. */
-static void free_batch(struct respool_cache *cache, void **objects, int *errors, u32 nr,
-		       struct loss *loss)
-{
-	struct respool_object_run *gone;
-	unsigned long flags;
-	u32 i;
-
-	raw_spin_lock_irqsave(&cache->lock, flags);
-	for (i = 0; i < nr; i++)
-		errors[i] = objects[i] ? free_locked(cache, objects[i], loss) : 0;
-	gone = collect_empty_locked(cache, 1);
-	salvage_locked(cache, loss);
-	raw_spin_unlock_irqrestore(&cache->lock, flags);
-	return_runs(cache, gone);
-}
 
 /**
  * respool_cache_free_bulk() - Give several objects back.
@@ -753,7 +787,7 @@ static void free_batch(struct respool_cache *cache, void **objects, int *errors,
  * @nr: how many
  * @objects: their addresses; those freed become %NULL
  *
- * They go into their runs, up to 32 under one hold of the cache's lock.
+ * Does what as many calls of respool_cache_free() would do.
  *
  * Context: as respool_cache_free().
  * Return: how many were refused; each is counted and reported as by
@@ -761,25 +795,14 @@ static void free_batch(struct respool_cache *cache, void **objects, int *errors,
  */
 unsigned int respool_cache_free_bulk(struct respool_cache *cache, unsigned int nr, void **objects)
 {
-	unsigned int refused = 0, first, i, n;
-	struct loss loss = {};
-	int errors[BATCH];
+	unsigned int refused = 0, i;
 
-	for (first = 0; first < nr; first += n) {
-		n = min_t(unsigned int, nr - first, BATCH);
-		for (i = first; trace_respool_cache_free_enabled() && i < first + n; i++)
-			trace_free(cache, objects[i], _RET_IP_);
-		free_batch(cache, objects + first, errors, n, &loss);
-		for (i = 0; i < n; i++) {
-			if (errors[i]) {
-				refuse_address(cache, objects[first + i], errors[i], _RET_IP_);
-				refused++;
-			} else {
-				objects[first + i] = NULL;
-			}
-		}
+	for (i = 0; i < nr; i++) {
+		if (free_object(cache, objects[i], _RET_IP_))
+			refused++;
+		else
+			objects[i] = NULL;
 	}
-	report_loss(cache, &loss, 0, "free", _RET_IP_);
 	return refused;
 }
 EXPORT_SYMBOL_GPL(respool_cache_free_bulk);
@@ -788,12 +811,12 @@ EXPORT_SYMBOL_GPL(respool_cache_free_bulk);
  * respool_cache_shrink() - Give back what nobody uses.
  * @cache: cache
  *
- * Empties the magazines of all CPUs and gives all empty runs back to the page
- * layer, the warm one, too. Sends no interrupts. A cache that runs short does
+ * Takes back what all CPUs keep and gives all empty runs back to the page layer,
+ * the warm one, too. Sends no interrupts. A cache that runs short does
  * this to the others on its pool; allocations of pages and of slabs do not.
  *
  * Context: Any context except NMI; with interrupts or softirqs off, a CPU that
- * does not leave its magazine within some microseconds is passed over. Never
+ * does not leave its share within some microseconds is passed over. Never
  * sleeps.
  */
 void respool_cache_shrink(struct respool_cache *cache)
@@ -802,7 +825,7 @@ void respool_cache_shrink(struct respool_cache *cache)
 }
 EXPORT_SYMBOL_GPL(respool_cache_shrink);
 
-/* @cpu is gone and needs its magazines no more. */
+/* @cpu is gone and keeps nothing any more. */
 void respool_caches_drain_cpu(unsigned int cpu)
 {
 	struct respool_cache *cache;
@@ -837,22 +860,44 @@ static u64 cached_objects(const struct respool_cache *cache, const struct respoo
 	u64 cached = cpu->nr;
 	u32 i;
 
-	/* Objects of runs that went out of service may be left in a magazine. */
+	/* Objects of runs that went out of service may be left with a CPU. */
 	if (unlikely(cache->objects.retired_runs))
 		for (i = 0; i < cpu->nr; i++)
 			cached -= !knows(cache, cpu->object[i]);
+	if (cpu->word.out && knows(cache, cpu->word.run))
+		cached += hweight64(cpu->word.out);
 	return cached;
 }
 
-/* Objects in magazines, with all those and the cache's lock held. */
-static u64 all_cached_objects(const struct respool_cache *cache)
+/* How many objects live, by the bits of the runs: a walk over the pool's map. */
+static u64 count_live(const struct respool_cache *cache)
 {
-	u64 cached = 0;
+	struct respool_object_row row = {};
+	u64 live = 0;
+
+	while (respool_objects_run_after(&cache->objects, row.run, &row))
+		live += row.live;
+	return live;
+}
+
+/* What all CPUs keep, and what passed by them. Those and the cache's lock are held. */
+static void read_cpus_locked(const struct respool_cache *cache, struct respool_cache_stats *stats)
+{
+	const struct respool_cache_cpu *cpu;
 	unsigned int i;
 
-	for_each_possible_cpu(i)
-		cached += cached_objects(cache, per_cpu_ptr(cache->cpus, i));
-	return cached;
+	stats->allocations = cache->allocations;
+	stats->frees = cache->frees;
+	for_each_possible_cpu(i) {
+		cpu = per_cpu_ptr(cache->cpus, i);
+		stats->cached_objects += cached_objects(cache, cpu);
+		stats->allocations += cpu->allocations;
+		stats->frees += cpu->frees;
+	}
+	stats->live_objects = stats->allocations - stats->frees;
+	/* What those runs had is neither live nor was given back. */
+	if (unlikely(cache->objects.retired_runs))
+		stats->live_objects = count_live(cache);
 }
 
 static void read_runs_locked(const struct respool_cache *cache, struct respool_cache_stats *stats)
@@ -864,11 +909,8 @@ static void read_runs_locked(const struct respool_cache *cache, struct respool_c
 	stats->runs = o->runs;
 	stats->empty_runs = o->empty_runs;
 	stats->damaged_runs = o->retired_runs;
-	stats->free_objects = o->nr_free;
 	stats->runs_taken = cache->runs_taken;
 	stats->runs_returned = cache->runs_returned;
-	stats->allocations = cache->allocations;
-	stats->frees = cache->frees;
 }
 
 /**
@@ -879,16 +921,14 @@ static void read_runs_locked(const struct respool_cache *cache, struct respool_c
  * All numbers but the failures and refusals are of one moment, so that sums
  * add up.
  *
- * Context: Process context. Holds every CPU's magazine and the cache's lock,
- * with interrupts off, for a time in proportion to the number of CPUs. Does not
- * sleep.
+ * Context: Process context. Holds every CPU's share and the cache's lock, with
+ * interrupts off, for a time in proportion to the number of CPUs and, if there are
+ * runs out of service, to the pool's pages. Does not sleep.
  */
 void respool_cache_stats(struct respool_cache *cache, struct respool_cache_stats *stats)
 {
 	const struct respool_objects *o = &cache->objects;
-	const struct respool_cache_cpu *cpu;
 	unsigned long flags;
-	unsigned int i;
 
 	memset(stats, 0, sizeof(*stats));
 	stats->size = cache->size;
@@ -900,33 +940,32 @@ void respool_cache_stats(struct respool_cache *cache, struct respool_cache_stats
 	lock_cpus(cache);
 	raw_spin_lock_irqsave(&cache->lock, flags);
 	read_runs_locked(cache, stats);
-	stats->cached_objects = all_cached_objects(cache);
-	for_each_possible_cpu(i) {
-		cpu = per_cpu_ptr(cache->cpus, i);
-		stats->allocations += cpu->allocations;
-		stats->frees += cpu->frees;
-	}
+	read_cpus_locked(cache, stats);
 	raw_spin_unlock_irqrestore(&cache->lock, flags);
 	unlock_cpus(cache);
 
-	stats->live_objects = stats->runs * o->per_run - stats->free_objects -
+	stats->free_objects = stats->runs * o->per_run - stats->live_objects -
 			      stats->cached_objects;
 	stats->overhead_bytes = (stats->held_pages << PAGE_SHIFT) -
 				stats->runs * o->per_run * o->stride;
 }
 EXPORT_SYMBOL_GPL(respool_cache_stats);
 
-/* What is out, neither free nor live, must be what is in the magazines. */
-static const char *check_magazines(const struct respool_cache *cache)
+/* What the runs say is live or with a CPU must be what the CPUs say. */
+static const char *check_cpus(const struct respool_cache *cache)
 {
-	const struct respool_objects *o = &cache->objects;
+	struct respool_cache_stats stats = {};
 	struct respool_object_row row = {};
 	u64 out = 0;
 
-	while (respool_objects_run_after(o, row.run, &row))
+	while (respool_objects_run_after(&cache->objects, row.run, &row))
 		out += row.out;
-	return out == all_cached_objects(cache) ? NULL :
-	       "magazines differ from what is neither free nor live";
+	read_cpus_locked(cache, &stats);
+	if (out != stats.cached_objects)
+		return "what the CPUs keep differs from what is out of the runs";
+	if (count_live(cache) != stats.live_objects)
+		return "live objects are not those handed out and not given back";
+	return NULL;
 }
 
 /**
@@ -938,7 +977,7 @@ static const char *check_magazines(const struct respool_cache *cache)
  * Only looks: damage is acted upon by the call that meets it. Runs already out
  * of service are not looked at.
  *
- * Context: Process context, for diagnosis: holds every CPU's magazine and the
+ * Context: Process context, for diagnosis: holds every CPU's share and the
  * cache's lock, with interrupts off, for a time in proportion to the cache's
  * runs and the pool's pages. Does not sleep.
  * Return: 0, or -EUCLEAN.
@@ -953,7 +992,7 @@ int respool_cache_validate(struct respool_cache *cache, char *why, size_t len)
 	raw_spin_lock_irqsave(&cache->lock, flags);
 	broken = respool_objects_validate(&cache->objects, &where);
 	if (!broken)
-		broken = check_magazines(cache);
+		broken = check_cpus(cache);
 	raw_spin_unlock_irqrestore(&cache->lock, flags);
 	unlock_cpus(cache);
 	if (!broken)
@@ -1037,7 +1076,7 @@ static int init_objects(struct respool_cache *cache, const struct respool *pool,
 	return 0;
 }
 
-static int init_magazines(struct respool_cache *cache, const struct respool *pool)
+static int init_cpus(struct respool_cache *cache, const struct respool *pool)
 {
 	u64 share = ((u64)respool_nr_pages(pool) << PAGE_SHIFT) / POOL_SHARE / num_possible_cpus();
 	u64 objects = min_t(u64, share, CPU_BYTES) / cache->objects.stride;
@@ -1046,8 +1085,7 @@ static int init_magazines(struct respool_cache *cache, const struct respool *poo
 	if (!cache->cpus)
 		return -ENOMEM;
 	cache->high = min_t(u64, objects, RESPOOL_CACHE_MAGAZINE);
-	cache->fill = min_t(u32, DIV_ROUND_UP(cache->high, 2), FILL);
-	cache->drain = min_t(u32, cache->fill, BATCH);
+	cache->fill = min_t(u32, cache->high, RESPOOL_WORD_OBJECTS);
 	return 0;
 }
 
@@ -1069,7 +1107,7 @@ static void release_cache(struct respool_cache *cache)
  *	4096; 0 and what is below 8 mean 8. It aligns the physical address, too.
  * @ctor: constructor, or %NULL
  *
- * An object takes @size bytes, rounded up to @align, and two bits at the start
+ * An object takes @size bytes, rounded up to @align, and three bits at the start
  * of its run of 2^n pages; the smallest run that has 16 objects and loses no
  * more than a 16th, or else the largest that the pool has, up to 1 MiB.
  *
@@ -1106,7 +1144,7 @@ struct respool_cache *respool_cache_create(struct respool *pool, const char *nam
 	raw_spin_lock_init(&cache->lock);
 	error = init_objects(cache, pool, align);
 	if (!error)
-		error = init_magazines(cache, pool);
+		error = init_cpus(cache, pool);
 	if (error)
 		goto err_release;
 	error = open_account(cache, pool);
@@ -1126,11 +1164,11 @@ err_release:
 }
 EXPORT_SYMBOL_GPL(respool_cache_create);
 
-/* Say how many objects of a cache without magazines are live, and where some are. */
+/* Say how many objects of a cache that ends are live, and where some are. */
 static void report_live(const struct respool_cache *cache)
 {
 	const struct respool_objects *o = &cache->objects;
-	u64 live = o->runs * o->per_run - o->nr_free;
+	u64 live = count_live(cache);
 	const void *named[NAMED_OBJECTS];
 	struct respool_object_row row = {};
 	char text[NAMED_OBJECTS * 24] = "";

@@ -165,10 +165,10 @@ u32 respool_hot_take(struct respool_hot *h, unsigned int class, struct respool_o
 {
 	struct respool_objects *o = respool_hot_objects(h, class);
 	u64 before = respool_objects_used(o);
-	u32 got = respool_objects_take_word(o, word);
+	u32 got = respool_objects_take_word(o, word, RESPOOL_WORD_OBJECTS);
 
 	if (!got && !o->damage && add_run(h, o))
-		got = respool_objects_take_word(o, word);
+		got = respool_objects_take_word(o, word, RESPOOL_WORD_OBJECTS);
 	settle(h, o, before);
 	return got;
 }

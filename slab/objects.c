@@ -17,7 +17,7 @@
 /* Runs of at least so many objects, where none of them need be too large. */
 #define PER_RUN_WANTED	16
 
-/* Runs and words of bits that one call looks at to take objects. */
+/* Runs that one call looks at to take objects. */
 #define TAKE_LOOKS	8
 
 /* Geometry */
@@ -352,93 +352,6 @@ void *respool_objects_remove_empty(struct respool_objects *o, u64 keep)
 
 /* Objects */
 
-/* Up to @nr objects of one word of @run's bits, lowest first. */
-static u32 take_some(struct respool_objects *o, struct respool_object_run *run, void **objects,
-		     u32 nr)
-{
-	unsigned long bits;
-	u32 word = 0, got = 0;
-	void *first;
-
-	while (!run->bits[word].free)
-		word++;
-	first = respool_objects_at(o, run, word * 64);
-	for (bits = run->bits[word].free; bits && got < nr; bits &= bits - 1)
-		objects[got++] = first + __ffs64(bits) * o->stride;
-	if (move_run(o, run, run->nr_free - got))
-		return 0;
-	set_free(o, run, word, bits, run->nr_free - got);
-	return got;
-}
-
-/* Take up to @nr objects out, of the fullest runs there are, and say how many. */
-u32 respool_objects_take(struct respool_objects *o, void **objects, u32 nr)
-{
-	struct respool_object_run *run;
-	u32 got = 0, looks;
-
-	for (looks = 0; got < nr && o->bins && looks < TAKE_LOOKS; looks++) {
-		run = o->bin[__ffs64(o->bins)];
-		if (!is_run(o, run) || !is_intact(o, run) || !run->nr_free) {
-			damaged(o, run);
-			break;
-		}
-		got += take_some(o, run, objects + got, nr - got);
-		if (o->damage)
-			break;
-	}
-	return got;
-}
-
-/* Whether @run has free objects, and is on the same list with one more for certain. */
-static bool stays(const struct respool_objects *o, const struct respool_object_run *run)
-{
-	return run->nr_free & (run->nr_free + 1) && run->nr_free + 1 < o->per_run;
-}
-
-static __always_inline int put(struct respool_objects *o, const void *object)
-{
-	struct respool_object_run *run = respool_object_run_of(o, object);
-	unsigned long *bits;
-	u64 index;
-	u32 word;
-	bool moves;
-
-	if (unlikely(!respool_object_run_lasts(o, run)))
-		return owner_of(o, run) == o->id ? damaged(o, run) : -EUCLEAN;
-	index = respool_object_index(o, run, object);
-	word = index / 64;
-	bits = &run->bits[word].free;
-	moves = !stays(o, run);
-	if (unlikely(test_bit(index % 64, bits) || (moves && run->nr_free >= o->per_run))) {
-		WRITE_ONCE(run->check, 0);	/* it would go out twice */
-		return damaged(o, run);
-	}
-	if (moves && move_run(o, run, run->nr_free + 1))
-		return -EUCLEAN;
-	__set_bit(index % 64, bits);
-	run->sum += (key(o, word) << index % 64) + o->nr_free_key;
-	run->nr_free++;
-	return 0;
-}
-
-/*
- * Objects that are out go back into their runs; returns how many did. Fewer
- * than @nr: the next one is still out, for damage or as its run is not in
- * service.
- */
-u32 respool_objects_put(struct respool_objects *o, void *const *objects, u32 nr)
-{
-	u32 i;
-
-	for (i = 0; i < nr && !put(o, objects[i]); i++)
-		;
-	o->nr_free += i;
-	return i;
-}
-
-/* Objects by the word, which come back without the lock */
-
 static void sweep_word(struct respool_objects *o, struct respool_object_run *run, u32 word)
 {
 	struct respool_object_bits *bits = &run->bits[word];
@@ -468,11 +381,22 @@ static int sweep(struct respool_objects *o, struct respool_object_run *run)
 	return relink(o, run, from, bin_of(o, run->nr_free));
 }
 
-/* Take the word of @run that has the most free objects; returns how many. */
+/* The lowest @nr of @bits. */
+static unsigned long lowest(unsigned long bits, u32 nr)
+{
+	unsigned long rest = bits;
+
+	while (nr--)
+		rest &= rest - 1;
+	return bits & ~rest;
+}
+
+/* Up to @most of the word of @run that has the most free objects; returns how many. */
 static u32 take_fullest(struct respool_objects *o, struct respool_object_run *run,
-			struct respool_object_word *w)
+			struct respool_object_word *w, u32 most)
 {
 	u32 word = 0, nr = hweight64(run->bits[0].free), more, i;
+	unsigned long free, out;
 
 	for (i = 1; i < o->words; i++) {
 		more = hweight64(run->bits[i].free);
@@ -481,13 +405,16 @@ static u32 take_fullest(struct respool_objects *o, struct respool_object_run *ru
 		word = i;
 		nr = more;
 	}
+	free = run->bits[word].free;
+	out = nr > most ? lowest(free, most) : free;
+	nr = min(nr, most);
 	if (move_run(o, run, run->nr_free - nr))
 		return 0;
 	w->bits = &run->bits[word];
-	w->out = w->bits->free;
+	w->out = out;
 	w->first = respool_objects_at(o, run, word * 64);
 	w->run = run;
-	set_free(o, run, word, 0, run->nr_free - nr);
+	set_free(o, run, word, free & ~out, run->nr_free - nr);
 	/* Nobody brings news of what came back while there were others. */
 	if (!run->nr_free)
 		sweep(o, run);
@@ -495,10 +422,10 @@ static u32 take_fullest(struct respool_objects *o, struct respool_object_run *ru
 }
 
 /*
- * Take one word of the objects of one of the fullest runs there are into @w, which has
+ * Take up to @nr objects of a word of one of the fullest runs there are into @w, which has
  * none; returns how many. What those runs have in truth shows as they are looked at.
  */
-u32 respool_objects_take_word(struct respool_objects *o, struct respool_object_word *w)
+u32 respool_objects_take_word(struct respool_objects *o, struct respool_object_word *w, u32 nr)
 {
 	struct respool_object_run *run;
 	u32 looks;
@@ -512,7 +439,7 @@ u32 respool_objects_take_word(struct respool_objects *o, struct respool_object_w
 		if (sweep(o, run))
 			break;
 		if (o->bin[__ffs64(o->bins)] == run || looks == TAKE_LOOKS)
-			return take_fullest(o, run, w);
+			return take_fullest(o, run, w, nr);
 	}
 	return 0;
 }
@@ -631,6 +558,7 @@ bool respool_objects_run_after(const struct respool_objects *o, const void *afte
 			       struct respool_object_row *row)
 {
 	struct respool_object_run *run = run_above(o, after);
+	unsigned long returned;
 	u32 i;
 
 	if (!run)
@@ -638,14 +566,12 @@ bool respool_objects_run_after(const struct respool_objects *o, const void *afte
 	row->run = run;
 	row->free = 0;
 	row->live = 0;
-	row->returned = 0;
 	for (i = 0; i < o->words; i++) {
-		row->free += hweight64(run->bits[i].free);
+		returned = READ_ONCE(run->bits[i].returned) & respool_object_bits(o, i);
+		row->free += hweight64(run->bits[i].free) + hweight64(returned);
 		row->live += hweight64(READ_ONCE(run->bits[i].live));
-		row->returned += hweight64(READ_ONCE(run->bits[i].returned) &
-					   respool_object_bits(o, i));
 	}
-	row->out = o->per_run - row->free - row->live - row->returned;
+	row->out = o->per_run - row->free - row->live;
 	return true;
 }
 

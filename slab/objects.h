@@ -24,11 +24,10 @@
  * Live and returned bits are atomic and change without the lock, so that of two
  * who end the life of one object one is told so.
  *
- * There are two ways to have objects. One takes and puts them one by one, and
- * keeps those that are out where it likes. The other takes a word of free bits,
- * gives its objects one after the other, and returns each where it lies; only who
- * brings news with that (nothing else of the run is known to be free, or all of
- * the word is) has to tell with respool_objects_notice().
+ * Objects are taken by the word of free bits, or some of one, and given one after the
+ * other. One that ends its life is out again: it may be given anew, or returned where it
+ * lies; only who brings news with that (nothing else of the run is known to be free, or
+ * all of the word is) has to tell with respool_objects_notice().
  *
  * The first word of a run is a check of its address keyed with a secret. A keyed
  * sum covers the free bits, the last of which end the header: who writes over either
@@ -51,6 +50,7 @@
 #define RESPOOL_OBJECT_MAX		65536	/* bytes, rounded up to the alignment */
 #define RESPOOL_OBJECT_RUN_MAX		20	/* log2 of the bytes of a run, at most */
 #define RESPOOL_OBJECTS_PER_RUN		512	/* no run has more */
+#define RESPOOL_WORD_OBJECTS		64	/* those of a word of bits */
 
 /* What the map says of a slot, beside the ids 1..254 of those who have a run there. */
 #define RESPOOL_SLOT_NONE		0
@@ -134,16 +134,14 @@ struct respool_objects {
 /**
  * struct respool_object_row - One run, as respool_objects_run_after() shows it.
  * @run: the run
- * @free: free objects
+ * @free: objects that are free, or returned, which is the same for everybody else
  * @live: live objects
- * @returned: objects that came back and are not yet free
- * @out: objects that are none of these
+ * @out: objects that are neither
  */
 struct respool_object_row {
 	const void *run;
 	u32 free;
 	u32 live;
-	u32 returned;
 	u32 out;
 };
 
@@ -287,14 +285,13 @@ static __always_inline bool respool_object_end_in(const struct respool_objects *
 	       likely(test_and_clear_bit(*index % 64, &run->bits[*index / 64].live));
 }
 
-/* The same for any address. */
-static inline bool respool_object_end(const struct respool_objects *o, const void *addr)
+/* The same for any address; @run is set to the run that there would be. */
+static __always_inline bool respool_object_end(const struct respool_objects *o, const void *addr,
+					       struct respool_object_run **run, u64 *index)
 {
-	struct respool_object_run *run = respool_object_run_of(o, addr);
-	u64 index;
-
-	return likely((uintptr_t)run - o->low < o->span) &&
-	       respool_object_end_in(o, run, addr, &index);
+	*run = respool_object_run_of(o, addr);
+	return likely((uintptr_t)*run - o->low < o->span) &&
+	       respool_object_end_in(o, *run, addr, index);
 }
 
 /*
@@ -315,17 +312,17 @@ static __always_inline bool respool_object_hand_back(struct respool_object_run *
 }
 
 /*
- * The live object at @addr, an address that the map has as @o's, ends its life and goes
- * back into its run. With @news respool_objects_notice() is to follow. False, with
- * nothing changed: as respool_object_end_in().
+ * The live object at @addr, any address, ends its life and goes back into its run. With
+ * @news respool_objects_notice() is to follow. False, with nothing changed: as
+ * respool_object_end_in().
  */
-static __always_inline bool respool_object_return(const struct respool_objects *o,
-						  const void *addr, bool *news)
+static inline bool respool_object_return(const struct respool_objects *o, const void *addr,
+					 bool *news)
 {
-	struct respool_object_run *run = respool_object_run_of(o, addr);
+	struct respool_object_run *run;
 	u64 index;
 
-	if (!respool_object_end_in(o, run, addr, &index))
+	if (!respool_object_end(o, addr, &run, &index))
 		return false;
 	*news = respool_object_hand_back(run, index);
 	return true;
@@ -360,10 +357,7 @@ void respool_objects_prepare(const struct respool_objects *o, void *mem);
 void *respool_objects_at(const struct respool_objects *o, const void *run, u32 index);
 void respool_objects_add(struct respool_objects *o, void *mem);
 void *respool_objects_remove_empty(struct respool_objects *o, u64 keep);
-u32 respool_objects_take(struct respool_objects *o, void **objects, u32 nr);
-u32 respool_objects_put(struct respool_objects *o, void *const *objects, u32 nr);
-
-u32 respool_objects_take_word(struct respool_objects *o, struct respool_object_word *w);
+u32 respool_objects_take_word(struct respool_objects *o, struct respool_object_word *w, u32 nr);
 u32 respool_objects_put_word(struct respool_objects *o, struct respool_object_word *w);
 void respool_objects_notice(struct respool_objects *o, const void *addr);
 

@@ -369,7 +369,7 @@ int respool_slab_validate(struct respool_slab *slab, char *why, size_t len);
  * @damaged_runs: runs out of service
  * @live_objects: objects handed out
  * @free_objects: free objects in runs
- * @cached_objects: free objects in per-CPU magazines
+ * @cached_objects: free objects that CPUs keep
  * @overhead_bytes: headers and ends of runs, and runs out of service
  * @peak_held_pages: highest @held_pages since create
  * @allocations: objects handed out since create

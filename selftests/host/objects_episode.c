@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * One object cache's core from init to empty again: every answer is compared
+ * The core of objects of one size, from init to empty again: every answer is compared
  * with the twin's, and every object keeps what is in it while it is free.
  *
- * Objects go one by one, or by the word, as two CPUs would have them; then news of
- * what was returned may come late. For the twin an object is free once it is returned.
+ * Two CPUs have words of objects, and together a magazine of those that ended their
+ * life. News of what was returned may come late. For the twin an object is free once it
+ * is returned.
  *
  * Now and then a run's header is damaged. From there until the damage is undone
  * each call may also fail, provided that no object goes out that is not free
@@ -18,9 +19,9 @@
 
 #define PAGE		4096UL
 #define ARENA_MAX	(4UL << 20)
-#define BATCH		40
 #define WASTE_SHARE	16
 #define WORDS		2	/* CPUs */
+#define MAGAZINE	16
 #define MAX_NEWS	4
 
 struct episode {
@@ -32,8 +33,9 @@ struct episode {
 	size_t arena_bytes;
 	u64 phys;
 	bool damaged;		/* a call may fail now */
-	bool by_word;
 	struct respool_object_word word[WORDS];
+	u8 *magazine[MAGAZINE];	/* objects that are out, but of no word */
+	u32 nr_magazine;
 	void *news[MAX_NEWS];	/* of these, that nobody has told yet */
 	u32 nr_news;
 	u32 take_percent;	/* of the steps that take or put */
@@ -47,7 +49,7 @@ static void compare_run(struct episode *e, const struct respool_object_row *row)
 
 	if (!run || run->start != row->run)
 		differ("there is a run that should not be");
-	expect_equal("free objects of a run", row->free + row->returned,
+	expect_equal("free objects of a run", row->free,
 		     objects_twin_count(&e->twin, run, TWIN_FREE));
 	expect_equal("live objects of a run", row->live,
 		     objects_twin_count(&e->twin, run, TWIN_LIVE));
@@ -81,8 +83,6 @@ static void compare_all(struct episode *e)
 	expect_equal("runs", e->core.runs, e->twin.nr_runs);
 	if (!e->nr_news)
 		expect_equal("empty runs", e->core.empty_runs, objects_twin_empty_runs(&e->twin));
-	if (!e->by_word)
-		expect_equal("free objects", e->core.nr_free, e->twin.nr[TWIN_FREE]);
 	while (respool_objects_run_after(&e->core, after, &row)) {
 		compare_run(e, &row);
 		compare_live(e, row.run);
@@ -226,30 +226,6 @@ static void check_first(struct episode *e, u8 *first)
 		differ("taken from a run with %u free ones, the fullest has %u", nr, fewest);
 }
 
-static void take(struct episode *e)
-{
-	u32 want = 1 + choose(e->c, BATCH), available = e->twin.nr[TWIN_FREE];
-	void *objects[BATCH];
-	u32 i, nr;
-
-	doing("take %ld objects", want, 0);
-	nr = respool_objects_take(&e->core, objects, want);
-	if (nr > want)
-		differ("%u objects were taken", nr);
-	if (!e->damaged && nr < want && nr < available && nr < 8)
-		differ("only %u of %u objects were taken", nr, available);
-	if (nr && !e->damaged)
-		check_first(e, objects[0]);
-	for (i = 0; i < nr; i++) {
-		struct twin_object *object = objects_twin_object(&e->twin, objects[i]);
-
-		if (!object || object->state != TWIN_FREE)
-			differ("what was taken is not a free object");
-		objects_twin_set(&e->twin, object, TWIN_OUT);
-		expect_filled(e, object);
-	}
-}
-
 static struct twin_object *choose_object(struct episode *e, enum twin_state state)
 {
 	return objects_twin_nth(&e->twin, state, choose(e->c, e->twin.nr[state]));
@@ -257,15 +233,18 @@ static struct twin_object *choose_object(struct episode *e, enum twin_state stat
 
 static void give(struct episode *e)
 {
-	struct twin_object *object = choose_object(e, TWIN_OUT);
+	u32 i = choose(e->c, e->nr_magazine);
+	u8 *at = e->magazine[i];
+	struct twin_object *object = objects_twin_object(&e->twin, at);
 
-	doing("give the object at %ld", object->at - e->arena, 0);
-	if (!respool_object_give(&e->core, object->at)) {
-		respool_objects_blame(&e->core, object->at);
+	doing("give the object at %ld", at - e->arena, 0);
+	if (!respool_object_give(&e->core, at)) {
+		respool_objects_blame(&e->core, at);
 		if (!e->damaged || !e->core.damage)
 			differ("the object's run is said to be damaged");
 		return;
 	}
+	e->magazine[i] = e->magazine[--e->nr_magazine];
 	expect_filled(e, object);
 	objects_twin_set(&e->twin, object, TWIN_LIVE);
 	objects_twin_fill(&e->twin, object, choose(e->c, 256));
@@ -274,38 +253,23 @@ static void give(struct episode *e)
 static void end(struct episode *e)
 {
 	struct twin_object *object = choose_object(e, TWIN_LIVE);
+	struct respool_object_run *run;
+	u64 index;
 
 	doing("end the object at %ld", object->at - e->arena, 0);
 	expect_filled(e, object);
-	if (respool_object_end(&e->core, object->at))
+	if (respool_object_end(&e->core, object->at, &run, &index)) {
+		if ((u8 *)run != objects_twin_run(&e->twin, object->at)->start ||
+		    respool_objects_at(&e->core, run, index) != object->at)
+			differ("it was taken for another");
 		objects_twin_set(&e->twin, object, TWIN_OUT);
-	else if (!e->damaged)
+		e->magazine[e->nr_magazine++] = object->at;
+	} else if (!e->damaged) {
 		differ("it is said not to be live");
-}
-
-#define PUT_MAX		4
-
-static void put(struct episode *e)
-{
-	u32 out = e->twin.nr[TWIN_OUT], want = 1 + choose(e->c, PUT_MAX), first, nr, i;
-	struct twin_object *object[PUT_MAX];
-	void *at[PUT_MAX];
-
-	want = min(want, out);
-	first = choose(e->c, out - want + 1);
-	for (i = 0; i < want; i++) {
-		object[i] = objects_twin_nth(&e->twin, TWIN_OUT, first + i);
-		at[i] = object[i]->at;
 	}
-	doing("put %ld objects from the one at %ld on", want, object[0]->at - e->arena);
-	nr = respool_objects_put(&e->core, at, want);
-	if (nr < want && !e->damaged)
-		differ("only %u of %u went back", nr, want);
-	for (i = 0; i < nr; i++)
-		objects_twin_set(&e->twin, object[i], TWIN_FREE);
 }
 
-/* Objects by the word */
+/* What is taken and returned */
 
 /* Whether an object that is taken may be what it is: damage may make one free again. */
 static bool may_take(struct episode *e, const struct twin_object *object)
@@ -329,17 +293,29 @@ static void check_word(struct episode *e, const struct respool_object_word *w)
 	}
 }
 
+/* Whether the core knows of each object that is free. */
+static bool knows_all_free(struct episode *e)
+{
+	return e->core.nr_free == e->twin.nr[TWIN_FREE];
+}
+
 static void take_word(struct episode *e, struct respool_object_word *w)
 {
-	u32 nr;
+	u32 want = chance(e->c, 50) ? RESPOOL_WORD_OBJECTS :
+				      1 + choose(e->c, RESPOOL_WORD_OBJECTS), nr;
+	bool knows_all = knows_all_free(e);
 
-	doing("take a word", 0, 0);
-	nr = respool_objects_take_word(&e->core, w);
+	doing("take a word of up to %ld", want, 0);
+	nr = respool_objects_take_word(&e->core, w, want);
 	if (!nr && !e->damaged && !e->nr_news && e->twin.nr[TWIN_FREE])
 		differ("none was taken of %u objects", e->twin.nr[TWIN_FREE]);
 	if (!nr)
 		return;
+	if (nr > want)
+		differ("%u objects were taken", nr);
 	expect_equal("objects of a word", hweight64(w->out), nr);
+	if (knows_all && !e->damaged)
+		check_first(e, (u8 *)w->first + __ffs64(w->out) * e->core.stride);
 	check_word(e, w);
 }
 
@@ -371,6 +347,32 @@ static void tell_news(struct episode *e)
 	respool_objects_notice(&e->core, addr);
 }
 
+static void note_news(struct episode *e, u8 *at)
+{
+	if (e->nr_news == MAX_NEWS)
+		tell_news(e);
+	e->news[e->nr_news++] = at;
+}
+
+/* What is in the magazine goes back, as hot.c and cache.c have it. */
+static void hand_back(struct episode *e)
+{
+	u8 *at = e->magazine[e->nr_magazine - 1];
+	struct respool_object_run *run = respool_object_run_of(&e->core, at);
+
+	doing("hand the object at %ld back", at - e->arena, 0);
+	if (!respool_object_run_lasts(&e->core, run)) {
+		respool_objects_blame(&e->core, at);
+		if (!e->damaged || !e->core.damage)
+			differ("the object's run is said to be damaged");
+		return;
+	}
+	e->nr_magazine--;
+	objects_twin_set(&e->twin, objects_twin_object(&e->twin, at), TWIN_FREE);
+	if (respool_object_hand_back(run, respool_object_index(&e->core, run, at)))
+		note_news(e, at);
+}
+
 static void return_object(struct episode *e, struct twin_object *object)
 {
 	bool news;
@@ -383,11 +385,8 @@ static void return_object(struct episode *e, struct twin_object *object)
 		return;
 	}
 	objects_twin_set(&e->twin, object, TWIN_FREE);
-	if (!news)
-		return;
-	if (e->nr_news == MAX_NEWS)
-		tell_news(e);
-	e->news[e->nr_news++] = object->at;
+	if (news)
+		note_news(e, object->at);
 }
 
 static void put_word(struct episode *e, struct respool_object_word *w)
@@ -410,17 +409,22 @@ static void put_word(struct episode *e, struct respool_object_word *w)
 	}
 }
 
-static void do_word_call(struct episode *e, u32 kind)
+static void use_objects(struct episode *e, u32 kind)
 {
 	struct respool_object_word *w = &e->word[choose(e->c, WORDS)];
 
-	if (kind < 110 && e->twin.nr[TWIN_LIVE])
-		return_object(e, objects_twin_nth(&e->twin, TWIN_LIVE,
-						  choose(e->c, e->twin.nr[TWIN_LIVE])));
+	if (kind < 80 && e->twin.nr[TWIN_LIVE])
+		return_object(e, choose_object(e, TWIN_LIVE));
+	else if (kind < 100 && e->twin.nr[TWIN_LIVE] && e->nr_magazine < MAGAZINE)
+		end(e);
+	else if (kind < 110 && e->nr_magazine)
+		hand_back(e);
 	else if (kind < 120 && e->nr_news)
 		tell_news(e);
-	else if (kind < 128 && w->out)
+	else if (kind < 125 && w->out)
 		put_word(e, w);
+	else if (kind < 140 && e->nr_magazine)
+		give(e);
 	else if (w->out)
 		pop(e, w);
 	else if (chance(e->c, e->take_percent))
@@ -467,37 +471,25 @@ static void misuse(struct episode *e)
 {
 	u8 *addr = choose_address(e);
 	int why = twin_why_not(e, addr);
+	struct respool_object_run *run;
+	u64 index;
 
 	doing("end whatever is at %ld", addr - e->arena, 0);
 	expect_equal("why not", respool_objects_why_not(&e->core, addr), why);
-	if (why && respool_object_end(&e->core, addr))
+	if (why && respool_object_end(&e->core, addr, &run, &index))
 		differ("it was accepted");
 }
 
 static void do_call(struct episode *e, u32 kind)
 {
-	struct objects_twin *t = &e->twin;
-
 	if (kind < 4)
 		remove_empty(e, choose(e->c, 3));
 	else if (kind < 8)
 		add_run(e);
-	else if (e->by_word && kind < 190)
-		do_word_call(e, kind);
-	else if (e->by_word && !e->damaged)
+	else if (kind < 190)
+		use_objects(e, kind);
+	else if (!e->damaged)
 		misuse(e);
-	else if (e->by_word)
-		return;
-	else if (kind < 100 && t->nr[TWIN_LIVE])
-		end(e);
-	else if (kind < 180 && t->nr[TWIN_OUT])
-		give(e);
-	else if (kind < 200 && !e->damaged)
-		misuse(e);
-	else if (chance(e->c, e->take_percent) || !t->nr[TWIN_OUT])
-		take(e);
-	else
-		put(e);
 }
 
 /* Damage */
@@ -549,6 +541,8 @@ struct saved {
 	void *footprint;
 	struct twin_object *object[TWIN_MAX_RUNS];
 	struct respool_object_word word[WORDS];
+	u8 *magazine[MAGAZINE];
+	u32 nr_magazine;
 	void *news[MAX_NEWS];
 	u32 nr_news;
 };
@@ -566,6 +560,8 @@ static void save(struct episode *e, struct saved *s)
 	s->core = e->core;
 	s->twin = e->twin;
 	s->nr_news = e->nr_news;
+	s->nr_magazine = e->nr_magazine;
+	memcpy(s->magazine, e->magazine, sizeof(s->magazine));
 	memcpy(s->word, e->word, sizeof(s->word));
 	memcpy(s->news, e->news, sizeof(s->news));
 	s->arena = copy_of(e->arena, e->arena_bytes);
@@ -582,6 +578,8 @@ static void restore(struct episode *e, struct saved *s)
 	e->core = s->core;
 	e->twin = s->twin;
 	e->nr_news = s->nr_news;
+	e->nr_magazine = s->nr_magazine;
+	memcpy(e->magazine, s->magazine, sizeof(e->magazine));
 	memcpy(e->word, s->word, sizeof(e->word));
 	memcpy(e->news, s->news, sizeof(e->news));
 	for (i = 0; i < TWIN_MAX_RUNS; i++)
@@ -592,8 +590,8 @@ static void restore(struct episode *e, struct saved *s)
 	free(s->footprint);
 }
 
-/* The same for objects by the word. */
-static void return_words(struct episode *e, const u8 *damaged)
+/* The objects of all runs but a damaged one go back as if nothing had been. */
+static void return_all(struct episode *e, const u8 *damaged)
 {
 	struct objects_twin *t = &e->twin;
 	u32 r, i;
@@ -601,39 +599,18 @@ static void return_words(struct episode *e, const u8 *damaged)
 	for (i = 0; i < WORDS; i++)
 		if (e->word[i].out && (u8 *)e->word[i].run != damaged)
 			put_word(e, &e->word[i]);
+	while (e->nr_magazine) {
+		if (objects_twin_run(t, e->magazine[e->nr_magazine - 1])->start == damaged)
+			e->nr_magazine--;
+		else
+			hand_back(e);
+	}
 	for (r = 0; r < TWIN_MAX_RUNS; r++)
 		for (i = 0; t->run[r].start && t->run[r].start != damaged && i < t->per_run; i++)
 			if (t->run[r].object[i].state == TWIN_LIVE)
 				return_object(e, &t->run[r].object[i]);
 	while (e->nr_news)
 		tell_news(e);
-}
-
-/* After a salvage the objects of sound runs can go back as if nothing had been. */
-static void return_all(struct episode *e, const u8 *damaged)
-{
-	struct objects_twin *t = &e->twin;
-	u32 r, i;
-
-	if (e->by_word) {
-		return_words(e, damaged);
-		return;
-	}
-
-	for (r = 0; r < TWIN_MAX_RUNS; r++) {
-		struct twin_object_run *run = &t->run[r];
-
-		for (i = 0; run->start && run->start != damaged && i < t->per_run; i++) {
-			void *at = run->object[i].at;
-
-			expect_filled(e, &run->object[i]);
-			if (run->object[i].state == TWIN_LIVE && !respool_object_end(&e->core, at))
-				differ("an object of a sound run is said not to be live");
-			if (run->object[i].state != TWIN_FREE &&
-			    respool_objects_put(&e->core, &at, 1) != 1)
-				differ("an object of a sound run cannot go back");
-		}
-	}
 }
 
 static void check_salvage(struct episode *e, const u8 *damaged, bool mendable)
@@ -782,7 +759,6 @@ static bool set_up(struct episode *e)
 	e->twin.per_run = e->core.per_run;
 	e->twin.run_bytes = 1UL << e->core.shift;
 	e->take_percent = choose(e->c, 101);
-	e->by_word = choose(e->c, 2);
 	compare_all(e);
 	return true;
 }
@@ -790,12 +766,7 @@ static bool set_up(struct episode *e)
 /* With every object back, every run can go. */
 static void drain(struct episode *e)
 {
-	if (e->by_word)
-		return_words(e, NULL);
-	while (e->twin.nr[TWIN_LIVE])
-		end(e);
-	while (e->twin.nr[TWIN_OUT])
-		put(e);
+	return_all(e, NULL);
 	compare_all(e);
 	while (e->twin.nr_runs)
 		remove_empty(e, 0);

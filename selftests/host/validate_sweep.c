@@ -499,6 +499,26 @@ static struct respool_object_run *object_run(unsigned int nr)
 	return (void *)(slots + nr * OBJECT_RUN);
 }
 
+/* Take all objects of @nr runs, in the order of their addresses in each run. */
+static void take_runs(void **object, u32 nr)
+{
+	struct respool_object_word word = {};
+	u32 left = nr * cache.per_run;
+
+	while (left && respool_objects_take_word(&cache, &word, left))
+		for (; word.out; word.out &= word.out - 1, left--)
+			*object++ = (u8 *)word.first + __ffs64(word.out) * cache.stride;
+	expect_equal("objects left", left, 0);
+}
+
+static void hand_back(void *object)
+{
+	struct respool_object_run *run = respool_object_run_of(&cache, object);
+
+	respool_object_hand_back(run, respool_object_index(&cache, run, object));
+	respool_objects_notice(&cache, object);
+}
+
 /* A run with nothing free, two on one list, an empty one. */
 static void use_cache(void)
 {
@@ -509,7 +529,7 @@ static void use_cache(void)
 	static u8 map[OBJECT_RUNS + 1];
 	static void *object[OBJECT_RUNS * RESPOOL_OBJECTS_PER_RUN];
 	const void *at;
-	u32 i, got = 0;
+	u32 i;
 
 	expect_equal("init", respool_objects_init(&cache, 100, 8, &memory, 0xfeedface12345679), 0);
 	if (respool_objects_footprint(&cache) > sizeof(map))
@@ -519,11 +539,9 @@ static void use_cache(void)
 		respool_objects_prepare(&cache, object_run(i));
 		respool_objects_add(&cache, object_run(i));
 	}
-	while (got < (OBJECT_RUNS - 1) * cache.per_run)
-		got += respool_objects_take(&cache, object + got,
-					    (OBJECT_RUNS - 1) * cache.per_run - got);
+	take_runs(object, OBJECT_RUNS - 1);
 	for (i = cache.per_run; i < 3 * cache.per_run; i += 3)
-		respool_objects_put(&cache, object + i, 1);
+		hand_back(object[i]);
 	cache_copy = cache;
 	memcpy(slots_copy, slots, sizeof(slots));
 	expect_equal("broken to begin with", !respool_objects_validate(&cache, &at), true);
@@ -536,19 +554,18 @@ static void refuse_in_cache(void)
 		.start = slots, .bytes = sizeof(slots), .min_shift = 12, .max_shift = 12,
 		.waste_share = 16,
 	};
-	void *object[1] = { (u8 *)object_run(OBJECT_RUNS) + cache.first };
+	void *object = (u8 *)object_run(OBJECT_RUNS) + cache.first;
 	struct respool_object_word word;
 	struct respool_objects other;
 
 	expect_equal("too large an alignment",
 		     respool_objects_init(&other, 8, 2 * RESPOOL_OBJECT_ALIGN_MAX, &memory, 1),
 		     -EINVAL);
-	expect_equal("objects put", respool_objects_put(&cache, object, 1), 0);
-	respool_objects_blame(&cache, object[0]);
+	respool_objects_blame(&cache, object);
 	respool_objects_blame(&cache, &other);
 	respool_objects_blame(&cache, object_run(0));
 	expect_equal("damage noted", !cache.damage, true);
-	expect_equal("why not", respool_objects_why_not(&cache, object[0]), -EFAULT);
+	expect_equal("why not", respool_objects_why_not(&cache, object), -EFAULT);
 	object_run(0)->check++;
 	expect_equal("why not", respool_objects_why_not(&cache, object_run(0)), -EUCLEAN);
 	respool_objects_blame(&cache, object_run(0));
@@ -560,10 +577,7 @@ static void refuse_in_cache(void)
 	while (cache.bin[0]->nr_free)
 		cache.bin[0] = (void *)((u8 *)cache.bin[0] - OBJECT_RUN);
 	cache.bins |= 1;
-	expect_equal("objects of a full run", respool_objects_take(&cache, object, 1), 0);
-	expect_equal("where", (uintptr_t)cache.damage, (uintptr_t)cache.bin[0]);
-	cache.damage = NULL;
-	expect_equal("a word of a full run", respool_objects_take_word(&cache, &word), 0);
+	expect_equal("a word of a full run", respool_objects_take_word(&cache, &word, 1), 0);
 	expect_equal("where", (uintptr_t)cache.damage, (uintptr_t)cache.bin[0]);
 	cache = cache_copy;
 }

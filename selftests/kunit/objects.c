@@ -68,18 +68,62 @@ static struct respool_object_run *add(struct kunit *test, unsigned int run)
 	return mem;
 }
 
+/* As many of one word as there are, up to @nr. */
+static struct respool_object_word word_of(struct kunit *test, u32 nr)
+{
+	struct objects_test *t = test->priv;
+	struct respool_object_word word = {};
+
+	KUNIT_ASSERT_EQ(test, respool_objects_take_word(&t->o, &word, nr), hweight64(word.out));
+	return word;
+}
+
+static struct respool_object_word word_of_some(struct kunit *test)
+{
+	return word_of(test, RESPOOL_WORD_OBJECTS);
+}
+
+/* Live objects, of the fullest runs there are. */
 static void take(struct kunit *test, void **objects, u32 nr)
 {
 	struct objects_test *t = test->priv;
+	struct respool_object_word word;
 
-	KUNIT_ASSERT_EQ(test, respool_objects_take(&t->o, objects, nr), nr);
+	while (nr) {
+		word = word_of(test, nr);
+		KUNIT_ASSERT_NE(test, word.out, 0);
+		for (; word.out; nr--)
+			*objects++ = respool_object_pop(&t->o, &word);
+	}
+}
+
+/* Give @object back; whether that is news. */
+static bool is_news(struct kunit *test, const void *object)
+{
+	struct objects_test *t = test->priv;
+	bool news = false;
+
+	KUNIT_EXPECT_TRUE(test, respool_object_return(&t->o, object, &news));
+	return news;
 }
 
 static void put_back(struct kunit *test, void **objects, u32 nr)
 {
 	struct objects_test *t = test->priv;
 
-	KUNIT_EXPECT_EQ(test, respool_objects_put(&t->o, objects, nr), nr);
+	for (; nr--; objects++) {
+		is_news(test, *objects);
+		respool_objects_notice(&t->o, *objects);
+	}
+}
+
+static bool ends(struct kunit *test, const void *addr)
+{
+	struct objects_test *t = test->priv;
+	struct respool_object_run *run;
+	u64 index;
+
+	return respool_object_end(&t->o, addr, &run, &index);
 }
 
 static void *take_one(struct kunit *test)
@@ -92,7 +136,6 @@ static void *take_one(struct kunit *test)
 
 static void objects_of_a_run_lie_side_by_side_to_its_end(struct kunit *test)
 {
-	struct objects_test *t = test->priv;
 	u8 *run = (u8 *)add(test, 0);
 	void *object[OBJECTS];
 	u32 i;
@@ -103,7 +146,7 @@ static void objects_of_a_run_lie_side_by_side_to_its_end(struct kunit *test)
 		KUNIT_EXPECT_PTR_EQ(test, object[i], object[i - 1] + STRIDE);
 	KUNIT_EXPECT_TRUE(test, (u8 *)object[0] >= run + HEADER_BYTES);
 	KUNIT_EXPECT_TRUE(test, (u8 *)object[i - 1] + STRIDE <= run + RUN_BYTES);
-	KUNIT_EXPECT_EQ(test, respool_objects_take(&t->o, object, 1), 0);
+	KUNIT_EXPECT_EQ(test, word_of_some(test).out, 0);
 }
 
 static void object_goes_from_free_to_live_and_back(struct kunit *test)
@@ -113,26 +156,32 @@ static void object_goes_from_free_to_live_and_back(struct kunit *test)
 
 	add(test, 0);
 	object = take_one(test);
+	KUNIT_EXPECT_EQ(test, respool_objects_why_not(&t->o, object), 0);
+	KUNIT_EXPECT_TRUE(test, ends(test, object));
 	KUNIT_EXPECT_EQ(test, respool_objects_why_not(&t->o, object), -EALREADY);
 	KUNIT_EXPECT_TRUE(test, respool_object_give(&t->o, object));
 	KUNIT_EXPECT_EQ(test, respool_objects_why_not(&t->o, object), 0);
-	KUNIT_EXPECT_TRUE(test, respool_object_end(&t->o, object));
 	KUNIT_EXPECT_EQ(test, t->o.nr_free, OBJECTS - 1);
 	put_back(test, &object, 1);
 	KUNIT_EXPECT_EQ(test, t->o.nr_free, OBJECTS);
+	KUNIT_EXPECT_EQ(test, respool_objects_why_not(&t->o, object), -EALREADY);
 }
 
 static void object_ends_once(struct kunit *test)
 {
 	struct objects_test *t = test->priv;
+	struct respool_object_word word;
 	void *object;
+	bool news;
 
 	add(test, 0);
-	object = take_one(test);
-	KUNIT_EXPECT_FALSE(test, respool_object_end(&t->o, object));
-	KUNIT_EXPECT_TRUE(test, respool_object_give(&t->o, object));
-	KUNIT_EXPECT_TRUE(test, respool_object_end(&t->o, object));
-	KUNIT_EXPECT_FALSE(test, respool_object_end(&t->o, object));
+	word = word_of_some(test);
+	object = word.first;
+	KUNIT_EXPECT_FALSE(test, ends(test, object));
+	KUNIT_EXPECT_PTR_EQ(test, respool_object_pop(&t->o, &word), object);
+	KUNIT_EXPECT_TRUE(test, ends(test, object));
+	KUNIT_EXPECT_FALSE(test, ends(test, object));
+	KUNIT_EXPECT_FALSE(test, respool_object_return(&t->o, object, &news));
 }
 
 static void address_that_starts_no_object_is_told(struct kunit *test)
@@ -140,18 +189,17 @@ static void address_that_starts_no_object_is_told(struct kunit *test)
 	struct objects_test *t = test->priv;
 	u8 *run = (u8 *)add(test, 0), *object = take_one(test), *addr;
 
-	KUNIT_EXPECT_TRUE(test, respool_object_give(&t->o, object));
 	for (addr = run; addr < run + RUN_BYTES; addr++) {
 		if ((addr - object) % STRIDE == 0 && addr >= object &&
 		    addr < object + OBJECTS * STRIDE)
 			continue;
-		KUNIT_EXPECT_FALSE(test, respool_object_end(&t->o, addr));
+		KUNIT_EXPECT_FALSE(test, ends(test, addr));
 		KUNIT_EXPECT_EQ(test, respool_objects_why_not(&t->o, addr), -EINVAL);
 	}
 	KUNIT_EXPECT_EQ(test, respool_objects_why_not(&t->o, run + RUN_BYTES), -EFAULT);
 	KUNIT_EXPECT_EQ(test, respool_objects_why_not(&t->o, run - 1), -EFAULT);
-	KUNIT_EXPECT_FALSE(test, respool_object_end(&t->o, run + RUN_BYTES));
-	KUNIT_EXPECT_FALSE(test, respool_object_end(&t->o, run - 1));
+	KUNIT_EXPECT_FALSE(test, ends(test, run + RUN_BYTES));
+	KUNIT_EXPECT_FALSE(test, ends(test, run - 1));
 }
 
 static void free_object_is_left_as_it_is(struct kunit *test)
@@ -227,21 +275,20 @@ static void expect_retired(struct kunit *test, unsigned int byte)
 {
 	struct objects_test *t = test->priv;
 	struct respool_object_run *run = add(test, 0), *other;
-	void *object[2], *left;
+	void *object, *left;
 	const void *where;
 
-	object[0] = take_one(test);
+	object = word_of(test, 1).first;
 	other = add(test, 1);
 	((u8 *)run)[byte] ^= 0x40;
 	KUNIT_EXPECT_NOT_NULL(test, respool_objects_validate(&t->o, &where));
 	KUNIT_EXPECT_PTR_EQ(test, where, run);
-	KUNIT_EXPECT_EQ(test, respool_objects_take(&t->o, &object[1], 1), 0);
+	KUNIT_EXPECT_EQ(test, word_of_some(test).out, 0);
 	KUNIT_EXPECT_PTR_EQ(test, t->o.damage, run);
 	KUNIT_EXPECT_EQ(test, respool_objects_salvage(&t->o), 1);
 	KUNIT_EXPECT_NULL(test, t->o.damage);
-	KUNIT_EXPECT_FALSE(test, respool_object_give(&t->o, object[0]));
-	KUNIT_EXPECT_EQ(test, respool_objects_put(&t->o, object, 1), 0);
-	KUNIT_EXPECT_EQ(test, respool_objects_why_not(&t->o, object[0]), -EUCLEAN);
+	KUNIT_EXPECT_FALSE(test, respool_object_give(&t->o, object));
+	KUNIT_EXPECT_EQ(test, respool_objects_why_not(&t->o, object), -EUCLEAN);
 
 	/* The other goes on, and can go back. */
 	left = take_one(test);
@@ -284,25 +331,6 @@ static void broken_links_are_mended(struct kunit *test)
 	take(test, object, 4);
 }
 
-static struct respool_object_word word_of_some(struct kunit *test)
-{
-	struct objects_test *t = test->priv;
-	struct respool_object_word word;
-
-	KUNIT_ASSERT_EQ(test, respool_objects_take_word(&t->o, &word), hweight64(word.out));
-	return word;
-}
-
-/* Give @object back; whether that is news. */
-static bool is_news(struct kunit *test, const void *object)
-{
-	struct objects_test *t = test->priv;
-	bool news = false;
-
-	KUNIT_EXPECT_TRUE(test, respool_object_return(&t->o, object, &news));
-	return news;
-}
-
 static void word_of_objects_goes_out_at_once(struct kunit *test)
 {
 	struct objects_test *t = test->priv;
@@ -317,7 +345,23 @@ static void word_of_objects_goes_out_at_once(struct kunit *test)
 		KUNIT_EXPECT_PTR_EQ(test, respool_object_pop(&t->o, &word),
 				    word.first + i * STRIDE);
 	KUNIT_EXPECT_EQ(test, word.out, 0);
-	KUNIT_EXPECT_EQ(test, respool_objects_take_word(&t->o, &word), 0);
+	KUNIT_EXPECT_EQ(test, word_of_some(test).out, 0);
+}
+
+static void some_of_a_word_go_out(struct kunit *test)
+{
+	struct objects_test *t = test->priv;
+	struct respool_object_word some, more;
+
+	add(test, 0);
+	some = word_of(test, 5);
+	KUNIT_EXPECT_EQ(test, some.out, 0x1f);
+	KUNIT_EXPECT_EQ(test, t->o.nr_free, OBJECTS - 5);
+	more = word_of_some(test);
+	KUNIT_EXPECT_EQ(test, hweight64(more.out), OBJECTS - 5);
+	KUNIT_EXPECT_EQ(test, some.out & more.out, 0);
+	KUNIT_EXPECT_EQ(test, respool_objects_put_word(&t->o, &some), 5);
+	KUNIT_EXPECT_EQ(test, respool_objects_put_word(&t->o, &more), OBJECTS - 5);
 }
 
 static void rest_of_a_word_goes_back(struct kunit *test)
@@ -446,6 +490,7 @@ static struct kunit_case objects_test_cases[] = {
 	KUNIT_CASE(damaged_run_is_retired_and_others_go_on),
 	KUNIT_CASE(broken_links_are_mended),
 	KUNIT_CASE(word_of_objects_goes_out_at_once),
+	KUNIT_CASE(some_of_a_word_go_out),
 	KUNIT_CASE(rest_of_a_word_goes_back),
 	KUNIT_CASE(return_is_news_if_it_is_the_first_or_the_last),
 	KUNIT_CASE(object_returned_without_news_is_taken_again),
