@@ -113,6 +113,7 @@ static unsigned long summary_first(const struct respool_summary *s)
 #define NODE_UNITS	RESPOOL_REGION_PAGES
 #define NODE_WORDS	RESPOOL_NODE_WORDS
 #define WORD_ORDER	RESPOOL_WORD_ORDER
+#define WORD_UNITS	(1U << WORD_ORDER)
 
 /* A node's change of class costs about what it takes to give so many blocks. */
 #define MOVE_BLOCKS	2
@@ -247,33 +248,40 @@ static inline unsigned int smallest_in_word(u64 word, unsigned int *order)
 
 /* Nodes: eight words */
 
-/* A bit for each word all of whose units are free. */
-static u64 full_words(const u64 *node)
-{
-	unsigned int w;
-	u64 full = 0;
-
-	for (w = 0; w < NODE_WORDS; w++)
-		full |= (u64)!~node[w] << w;
-	return full;
-}
-
 #define EACH_BYTE(n)	((n) * 0x0101010101010101ULL)
 
-/*
- * The first of the words whose largest free block is the smallest of at least
- * 2^@order units; NODE_WORDS if only full words serve. All eight bytes of
- * @word_largest are compared at a time, by Mycroft's test for a zero byte.
- */
-static inline unsigned int best_word(const u8 *word_largest, unsigned int order)
+/* The units of the largest free block of each word of a node, a byte a word. */
+static inline u64 largest_of_words(const u8 *word_largest)
 {
-	u64 all, differ, found;
+	u64 all;
 
 	BUILD_BUG_ON(__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__);
 	memcpy(&all, word_largest, sizeof(all));
-	while (order++ < WORD_ORDER) {
-		differ = all ^ EACH_BYTE(order);
-		found = (differ - EACH_BYTE(1)) & ~differ & EACH_BYTE(0x80);
+	return all;
+}
+
+/*
+ * A bit for each word all of whose units are free. The product adds each of the eight
+ * bits, which lie eight apart, at eight distances of seven: no two meet, and the
+ * highest byte has them side by side.
+ */
+static u64 full_words(const u8 *word_largest)
+{
+	u64 full = largest_of_words(word_largest) >> WORD_ORDER & EACH_BYTE(1);
+
+	return full * 0x0102040810204080ULL >> 56;
+}
+
+/*
+ * The first of the words whose largest free block is the smallest of at least
+ * 2^@order units; NODE_WORDS if only full words serve.
+ */
+static inline unsigned int best_word(const u8 *word_largest, unsigned int order)
+{
+	u64 all = largest_of_words(word_largest), found;
+
+	for (; order < WORD_ORDER; order++) {
+		found = all & EACH_BYTE(1) << order;
 		if (found)
 			return __ffs64(found) / 8;
 	}
@@ -284,23 +292,13 @@ static inline unsigned int best_word(const u8 *word_largest, unsigned int order)
  * First of the words that are the smallest free block of whole words and at
  * least 2^@order units; @order receives its order.
  */
-static unsigned int best_words(const u64 *node, unsigned int *order)
+static unsigned int best_words(const u8 *word_largest, unsigned int *order)
 {
 	unsigned int words = max_t(unsigned int, *order, WORD_ORDER) - WORD_ORDER;
-	unsigned int w = smallest_in_word(full_words(node), &words);
+	unsigned int w = smallest_in_word(full_words(word_largest), &words);
 
 	*order = words + WORD_ORDER;
 	return w;
-}
-
-/* Whether all units of @nr words from @word on are free. */
-static bool words_are_full(const u64 *word, unsigned int nr)
-{
-	u64 all = ~0ULL;
-
-	while (nr--)
-		all &= *word++;
-	return !~all;
 }
 
 /* log2 of the units in the free block around the free one of 2^@order, at most a word, at @bit. */
@@ -314,15 +312,15 @@ static unsigned int merged_in_word(u64 word, unsigned int bit, unsigned int orde
 	return order;
 }
 
-/* The same of a block of whole words, from word @w of the node on. */
-static unsigned int merged_words(const u64 *node, unsigned int w, unsigned int order)
+/* The same of a block of whole words, from word @w of the node on; @full says which are. */
+static unsigned int merged_words(u64 full, unsigned int w, unsigned int order)
 {
 	unsigned int nr, buddy;
 
 	for (; order < NODE_ORDER; order++) {
 		nr = 1U << (order - WORD_ORDER);
 		buddy = w ^ nr;
-		if (!words_are_full(node + buddy, nr))
+		if (~(full >> buddy) & (BIT(nr) - 1))
 			break;
 		w &= buddy;
 	}
@@ -331,9 +329,10 @@ static unsigned int merged_words(const u64 *node, unsigned int w, unsigned int o
 
 /* Levels: nodes by their largest free block */
 
-static u64 *node_of(const struct respool_level *level, unsigned long w)
+/* Which words of the node that word @w is of are free. */
+static u64 full_words_around(const struct respool_level *level, unsigned long w)
 {
-	return &level->word[round_down(w, NODE_WORDS)];
+	return full_words(&level->word_largest[round_down(w, NODE_WORDS)]);
 }
 
 /* log2 of the units in the free block around the free one of 2^@order at @bit of word @w. */
@@ -342,19 +341,23 @@ static unsigned int merged_order(const struct respool_level *level, unsigned lon
 {
 	if (order < WORD_ORDER)
 		order = merged_in_word(level->word[w], bit, order);
-	return order < WORD_ORDER ? order : merged_words(node_of(level, w), w % NODE_WORDS, order);
+	if (order < WORD_ORDER)
+		return order;
+	return merged_words(full_words_around(level, w), w % NODE_WORDS, order);
 }
 
 static unsigned int largest_in_node(const struct respool_level *level, unsigned long n)
 {
 	const u8 *word_largest = &level->word_largest[n * NODE_WORDS];
-	unsigned int w, largest = 0;
+	u64 any = largest_of_words(word_largest);
+	unsigned int largest;
 
-	for (w = 0; w < NODE_WORDS; w++)
-		largest = max_t(unsigned int, largest, word_largest[w]);
-	if (largest > WORD_ORDER)
-		largest = WORD_ORDER + largest_in_word(full_words(&level->word[n * NODE_WORDS]));
-	return largest;
+	any |= any >> 32;
+	any |= any >> 16;
+	any |= any >> 8;
+	largest = fls64(any & 0xff);
+	return largest > WORD_ORDER ? WORD_ORDER + largest_in_word(full_words(word_largest)) :
+				      largest;
 }
 
 /* The largest free block of node @n is another now: the node changes its class. */
@@ -382,7 +385,7 @@ static void set_largest(struct respool_buddy *b, struct respool_level *level, un
 static void set_node(struct respool_level *level, unsigned long n, bool free)
 {
 	memset(&level->word[n * NODE_WORDS], free ? 0xff : 0, NODE_UNITS / 8);
-	memset(&level->word_largest[n * NODE_WORDS], free ? WORD_ORDER + 1 : 0, NODE_WORDS);
+	memset(&level->word_largest[n * NODE_WORDS], free ? WORD_UNITS : 0, NODE_WORDS);
 }
 
 /*
@@ -394,9 +397,9 @@ static bool give_words(struct respool_buddy *b, unsigned int l, unsigned long w,
 {
 	unsigned long *nr_free = b->nr_free + NODE_ORDER * l, n = w / NODE_WORDS;
 	struct respool_level *level = &b->level[l];
-	unsigned int merged = merged_words(node_of(level, w), w % NODE_WORDS, order);
+	unsigned int merged = merged_words(full_words_around(level, w), w % NODE_WORDS, order);
 
-	memset(&level->word_largest[w], WORD_ORDER + 1, 1U << (order - WORD_ORDER));
+	memset(&level->word_largest[w], WORD_UNITS, 1U << (order - WORD_ORDER));
 	for (; order < merged; order++)
 		nr_free[order]--;
 	if (merged == NODE_ORDER) {
@@ -439,8 +442,8 @@ static __always_inline bool give_units(struct respool_buddy *b, unsigned int l,
 	if (unlikely(half == 64))
 		return give_words(b, l, w, WORD_ORDER);
 	++*nr_free;
-	if (unlikely(order >= level->word_largest[w])) {
-		level->word_largest[w] = order + 1;
+	if (unlikely(half > level->word_largest[w])) {
+		level->word_largest[w] = half;
 		if (order >= level->node_largest[w / NODE_WORDS])
 			set_largest(b, level, w / NODE_WORDS, order + 1);
 	}
@@ -484,9 +487,9 @@ static inline void settle(struct respool_buddy *b, struct respool_level *level, 
 {
 	unsigned long n = w / NODE_WORDS;
 
-	if (merged + 1 < level->word_largest[w])
+	if (1U << merged < level->word_largest[w])
 		return;
-	level->word_largest[w] = largest_in_word(level->word[w]);
+	level->word_largest[w] = 1U << largest_in_word(level->word[w]) >> 1;
 	if (merged + 1 >= level->node_largest[n])
 		set_largest(b, level, n, largest_in_node(level, n));
 }
@@ -607,7 +610,7 @@ static bool find_word(const struct respool_buddy *b, unsigned int l, unsigned in
 	spot->bit = 0;
 	word = best_word(&level->word_largest[spot->w], order);
 	if (word == NODE_WORDS)
-		word = best_words(&level->word[spot->w], &spot->order);
+		word = best_words(&level->word_largest[spot->w], &spot->order);
 	spot->w += word;
 	return true;
 }
@@ -1301,19 +1304,23 @@ static u64 bits_between(unsigned int w, unsigned int first, unsigned int last)
 }
 
 /* First or last of the free blocks of 2^@order that begin at units @first to @last, or -1. */
-static int search_node(const u64 *node, unsigned int order, unsigned int first,
-		       unsigned int last, bool top_down)
+static int search_node(const struct respool_level *level, unsigned long n, unsigned int order,
+		       unsigned int first, unsigned int last, bool top_down)
 {
 	unsigned int words = last / 64 - first / 64 + 1, i, w;
+	const u8 *word_largest = &level->word_largest[n * NODE_WORDS];
+	const u64 *node = &level->word[n * NODE_WORDS];
 	u64 bits;
 
 	if (order >= WORD_ORDER) {
-		bits = blocks_of(full_words(node), order - WORD_ORDER);
+		bits = blocks_of(full_words(word_largest), order - WORD_ORDER);
 		bits &= bits_between(0, first / 64, last / 64);
 		return bits ? 64 * (top_down ? (int)fls64(bits) - 1 : (int)__ffs64(bits)) : -1;
 	}
 	for (i = 0; i < words; i++) {
 		w = top_down ? last / 64 - i : first / 64 + i;
+		if (!(word_largest[w] >> order))
+			continue;
 		bits = blocks_of(node[w], order) & bits_between(w, first, last);
 		if (bits)
 			return w * 64 + (top_down ? (int)fls64(bits) - 1 : (int)__ffs64(bits));
@@ -1329,8 +1336,7 @@ static void consider_node(const struct respool_buddy *b, struct search *s, unsig
 	unsigned long start = (n * NODE_WORDS + level->first) * 64;
 	unsigned long first = max(s->lo >> NODE_ORDER * l, start);
 	unsigned long last = min((s->hi - 1) >> NODE_ORDER * l, start + NODE_UNITS - 1), at;
-	int unit = search_node(&level->word[n * NODE_WORDS], order, first - start, last - start,
-			       s->top_down);
+	int unit = search_node(level, n, order, first - start, last - start, s->top_down);
 
 	if (unit < 0)
 		return;
@@ -1698,14 +1704,16 @@ static const char *check_summary(const struct respool_summary *s)
 }
 
 /* Free blocks of 2^@order units of the node's own. */
-static unsigned int blocks_in_node(const u64 *node, unsigned int order)
+static unsigned int blocks_in_node(const struct respool_level *level, unsigned long n,
+				   unsigned int order)
 {
+	const u64 *node = &level->word[n * NODE_WORDS];
 	unsigned int blocks = 0, w;
 	u64 all;
 
 	if (order >= WORD_ORDER) {
 		order -= WORD_ORDER;
-		all = blocks_of(full_words(node), order);
+		all = blocks_of(full_words(&level->word_largest[n * NODE_WORDS]), order);
 		return hweight64(alone_of(all, pairs_of(all, order), order));
 	}
 	for (w = 0; w < NODE_WORDS; w++) {
@@ -1722,7 +1730,7 @@ static unsigned long count_free_blocks(const struct respool_buddy *b, unsigned i
 	unsigned long blocks = 0, n;
 
 	for (n = 0; n < level->nr_nodes; n++)
-		blocks += blocks_in_node(&level->word[n * NODE_WORDS], order % NODE_ORDER);
+		blocks += blocks_in_node(level, n, order % NODE_ORDER);
 	return blocks;
 }
 
@@ -1732,7 +1740,7 @@ static const char *check_node(const struct respool_level *level, unsigned long n
 	unsigned long w;
 
 	for (w = n * NODE_WORDS; w < (n + 1) * NODE_WORDS; w++)
-		if (level->word_largest[w] != largest_in_word(level->word[w]))
+		if (level->word_largest[w] != 1U << largest_in_word(level->word[w]) >> 1)
 			return "the largest block of a word is another";
 	if (largest != largest_in_node(level, n))
 		return "the largest block of a node is another";

@@ -41,16 +41,16 @@ struct respool_summary {
  * bits is set, but its own bit in the level above.
  *
  * Level l so has the blocks of orders 9l to 9l + 8. They are not written down
- * anywhere: a free block is what free units make that are buddies. What is,
- * for each word and node, is the size of the largest: log2 of its units and 1,
- * or 0 where nothing is free.
+ * anywhere: a free block is what free units make that are buddies. What is, for each
+ * word and node, is the size of the largest.
  */
 
 /**
  * struct respool_level - All nodes of a level that the pool touches.
  * @word: free units
- * @word_largest: the largest free block of each word, at most the word
- * @node_largest: that of each node
+ * @word_largest: units of the largest free block of each word, at most the word;
+ *	0: there is none. The eight of a node are read as one number
+ * @node_largest: log2 of those of each node and 1, or 0
  * @first: the number of words of this level from place 0 to the first here
  * @nr_nodes: how many nodes there are
  * @class: nodes whose largest free block is of 2^k units

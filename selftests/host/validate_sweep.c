@@ -149,7 +149,7 @@ static void forge_whole_region(void)
 	n--;
 	regions->word[unit / 64] &= ~BIT(unit % 64);
 	memset(pages->word + n * RESPOOL_NODE_WORDS, 0xff, RESPOOL_REGION_PAGES / 8);
-	memset(pages->word_largest + n * RESPOOL_NODE_WORDS, 7, RESPOOL_NODE_WORDS);
+	memset(pages->word_largest + n * RESPOOL_NODE_WORDS, 64, RESPOOL_NODE_WORDS);
 	pages->node_largest[n] = 10;
 	expect_noticed("a whole region that is no unit", pool_is_broken(), n);
 	regions->word[unit / 64] |= BIT(unit % 64);
