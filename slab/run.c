@@ -52,6 +52,14 @@ static unsigned long max_pages(const struct respool_runs *runs)
 	return 1UL << respool_max_order(runs->pool);
 }
 
+/* Bytes of the largest request that any run of this pool is sure to serve. */
+size_t respool_runs_most(const struct respool_runs *runs)
+{
+	size_t bytes = min_t(size_t, max_pages(runs) << PAGE_SHIFT, SZ_1G);
+
+	return bytes - RESPOOL_RUN_OVERHEAD - RESPOOL_BLOCK_HEADER;
+}
+
 /* Pages of a run that is sure to serve a request, 0 if no run of this pool is. */
 unsigned long respool_runs_pages(const struct respool_runs *runs, size_t size, size_t align)
 {

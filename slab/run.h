@@ -44,6 +44,7 @@ static inline u64 respool_runs_held(const struct respool_runs *runs)
 
 void respool_runs_init(struct respool_runs *runs, struct respool *pool,
 		       struct respool_freelist *freelist);
+size_t respool_runs_most(const struct respool_runs *runs);
 unsigned long respool_runs_pages(const struct respool_runs *runs, size_t size, size_t align);
 int respool_runs_grow(struct respool_runs *runs, size_t size, size_t align, void **ptr);
 int respool_runs_stretch(struct respool_runs *runs, void *ptr, size_t size);

@@ -34,12 +34,6 @@
 #include "slab/slab.h"
 
 /*
- * Requests up to here need no check against the pool's size: one page serves, with
- * what debugging adds.
- */
-#define SMALL_BYTES	(PAGE_SIZE - 512)
-
-/*
  * I: set before the slab can be found, then constant.  L: lock.
  * S: slabs_lock.
  */
@@ -47,6 +41,7 @@ struct respool_slab {
 	struct respool_racks racks;		/* its own locks, and L */
 	uintptr_t low;				/* I: the lowest address a block may have */
 	uintptr_t cells;			/* I: cells from there to the pool's end */
+	size_t most;				/* I: bytes that a run has room for, at least */
 
 	raw_spinlock_t lock ____cacheline_aligned_in_smp;
 	struct respool_freelist freelist;	/* L; its secret also without */
@@ -227,7 +222,7 @@ static noinline bool check_request(struct respool_slab *slab, size_t size, size_
 static __always_inline bool refuse_request(struct respool_slab *slab, size_t size, size_t align,
 					   unsigned long caller)
 {
-	if (likely(size - 1 < SMALL_BYTES && align == RESPOOL_BLOCK_ALIGN))
+	if (likely(size - 1 < slab->most && align == RESPOOL_BLOCK_ALIGN))
 		return false;
 	return check_request(slab, size, align, caller);
 }
@@ -1223,6 +1218,7 @@ struct respool_slab *respool_slab_create_with(struct respool *pool, const char *
 	slab->low = (uintptr_t)respool_start(pool) + RESPOOL_BLOCK_ALIGN;
 	slab->cells = (respool_nr_pages(pool) << (PAGE_SHIFT - RESPOOL_CELL_SHIFT)) - 1;
 	respool_runs_init(&slab->runs, slab->pool, &slab->freelist);
+	slab->most = respool_runs_most(&slab->runs) - debug_room(slab);
 	error = respool_racks_init(&slab->racks, &slab->runs, &slab->lock,
 				   !(slab->options.flags & RESPOOL_SLAB_NO_MAGAZINES),
 				   has_objects(&slab->options));
