@@ -19,6 +19,7 @@
 #define SZ_64K			0x10000UL
 #define SZ_256K			0x40000UL
 #define SZ_2M			0x200000UL
+#define SZ_1G			0x40000000UL
 #define GFP_NOWAIT		0u
 #define GFP_KERNEL		0u
 

@@ -6,7 +6,7 @@
  * of slab/objects.[ch] and return_runs() of slab/hot.c, which the slab's lock guards.
  *
  * Three CPUs have an object each, two of them a live one. Each returns what it has and
- * what it has not used, takes the word again if it is on a list, and so on. Under the
+ * what it has not used, takes of the word again if it is on a list, and so on. Under the
  * lock each access to what others write or read without it is a step of its own. Memory
  * is as on CPUs that keep all accesses in order, which the barriers in the source are
  * there for.
@@ -100,11 +100,18 @@ inline take()
 #ifdef LOOK_FIRST
 		back = returned;
 #endif
-		out = free;
-		free = 0;
-		nr_free = 0;
+		/* Some of the word, or all. */
+		if
+		:: out = lowest(free)
+		:: out = free
+		fi;
+		free = free & ~out;
+		nr_free = count(free);
 #if !defined(NO_LOOK) && !defined(LOOK_FIRST)
-		sweep_and_return()
+		if
+		:: !nr_free -> sweep_and_return()
+		:: nr_free
+		fi
 #endif
 	:: else
 	fi;
