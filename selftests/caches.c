@@ -381,6 +381,8 @@ TEST_F(caches, bulk_calls_give_and_take_many)
 	EXPECT_EQ(0, stats.live_objects);
 	EXPECT_GE(6, stats.runs);
 	EXPECT_EQ(0, stats.failures);
+	EXPECT_EQ(0, shrink(self->fd, self->cache));
+	EXPECT_EQ(0, cache_stats(self->fd, self->cache).runs);
 }
 
 /* What cannot be freed stays the caller's. */

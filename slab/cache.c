@@ -235,13 +235,8 @@ static void put_word_locked(struct respool_cache *cache, struct respool_object_w
 /* An object that is out goes back, or is dropped if its run is out of service. */
 static void put_locked(struct respool_cache *cache, const void *object, struct loss *loss)
 {
-	struct respool_objects *o = &cache->objects;
-	struct respool_object_run *run = respool_object_run_of(o, object);
-
-	if (unlikely(!respool_object_run_lasts(o, run)))
-		blame_locked(cache, object, loss);
-	else if (respool_object_hand_back(run, respool_object_index(o, run, object)))
-		respool_objects_notice(o, object);
+	if (unlikely(!respool_objects_put(&cache->objects, object)))
+		respool_objects_blame(&cache->objects, object);
 	salvage_locked(cache, loss);
 }
 
@@ -321,20 +316,6 @@ static void add_run_locked(struct respool_cache *cache, void *run)
 	respool_objects_add(&cache->objects, run);
 	cache->runs_taken++;
 	cache->peak_runs = max(cache->peak_runs, o->runs + o->retired_runs);
-}
-
-/* @addr was returned to its run, and that was news: runs that are empty go back, but one. */
-static void notice(struct respool_cache *cache, const void *addr, struct loss *loss)
-{
-	struct respool_object_run *gone;
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&cache->lock, flags);
-	respool_objects_notice(&cache->objects, addr);
-	gone = collect_empty_locked(cache, 1);
-	salvage_locked(cache, loss);
-	raw_spin_unlock_irqrestore(&cache->lock, flags);
-	return_runs(cache, gone);
 }
 
 /* What a CPU keeps */
@@ -689,13 +670,20 @@ static void trace_free(struct respool_cache *cache, const void *addr, unsigned l
 		trace_respool_cache_free(cache->pool, addr, cache->size, caller);
 }
 
-/* @addr was returned to its run, and that was news. */
+/* @addr was returned to its run, and that was news: runs that are empty go back, but one. */
 static noinline int free_noticed(struct respool_cache *cache, const void *addr,
 				 unsigned long caller)
 {
+	struct respool_object_run *gone;
 	struct loss loss = {};
+	unsigned long flags;
 
-	notice(cache, addr, &loss);
+	raw_spin_lock_irqsave(&cache->lock, flags);
+	respool_objects_notice(&cache->objects, addr);
+	gone = collect_empty_locked(cache, 1);
+	salvage_locked(cache, &loss);
+	raw_spin_unlock_irqrestore(&cache->lock, flags);
+	return_runs(cache, gone);
 	report_loss(cache, &loss, 0, "free", caller);
 	return 0;
 }
@@ -869,17 +857,6 @@ static u64 cached_objects(const struct respool_cache *cache, const struct respoo
 	return cached;
 }
 
-/* How many objects live, by the bits of the runs: a walk over the pool's map. */
-static u64 count_live(const struct respool_cache *cache)
-{
-	struct respool_object_row row = {};
-	u64 live = 0;
-
-	while (respool_objects_run_after(&cache->objects, row.run, &row))
-		live += row.live;
-	return live;
-}
-
 /* What all CPUs keep, and what passed by them. Those and the cache's lock are held. */
 static void read_cpus_locked(const struct respool_cache *cache, struct respool_cache_stats *stats)
 {
@@ -897,7 +874,7 @@ static void read_cpus_locked(const struct respool_cache *cache, struct respool_c
 	stats->live_objects = stats->allocations - stats->frees;
 	/* What those runs had is neither live nor was given back. */
 	if (unlikely(cache->objects.retired_runs))
-		stats->live_objects = count_live(cache);
+		stats->live_objects = respool_objects_count_live(&cache->objects);
 }
 
 static void read_runs_locked(const struct respool_cache *cache, struct respool_cache_stats *stats)
@@ -956,14 +933,16 @@ static const char *check_cpus(const struct respool_cache *cache)
 {
 	struct respool_cache_stats stats = {};
 	struct respool_object_row row = {};
-	u64 out = 0;
+	u64 out = 0, live = 0;
 
-	while (respool_objects_run_after(&cache->objects, row.run, &row))
+	while (respool_objects_run_after(&cache->objects, row.run, &row)) {
 		out += row.out;
+		live += row.live;
+	}
 	read_cpus_locked(cache, &stats);
 	if (out != stats.cached_objects)
 		return "what the CPUs keep differs from what is out of the runs";
-	if (count_live(cache) != stats.live_objects)
+	if (live != stats.live_objects)
 		return "live objects are not those handed out and not given back";
 	return NULL;
 }
@@ -1168,7 +1147,7 @@ EXPORT_SYMBOL_GPL(respool_cache_create);
 static void report_live(const struct respool_cache *cache)
 {
 	const struct respool_objects *o = &cache->objects;
-	u64 live = count_live(cache);
+	u64 live = respool_objects_count_live(o);
 	const void *named[NAMED_OBJECTS];
 	struct respool_object_row row = {};
 	char text[NAMED_OBJECTS * 24] = "";

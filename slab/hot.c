@@ -189,15 +189,13 @@ u32 respool_hot_put_word(struct respool_hot *h, unsigned int class,
 bool respool_hot_put(struct respool_hot *h, unsigned int class, void *object)
 {
 	struct respool_objects *o = respool_hot_objects(h, class);
-	struct respool_object_run *run = respool_object_run_of(o, object);
+	u64 before = respool_objects_used(o);
+	bool done = respool_objects_put(o, object);
 
-	if (!respool_object_run_lasts(o, run)) {
+	settle(h, o, before);
+	if (!done)
 		respool_hot_note(h, class, object);
-		return false;
-	}
-	if (respool_object_hand_back(run, respool_object_index(o, run, object)))
-		respool_hot_notice(h, class, object);
-	return true;
+	return done;
 }
 
 /* That the object at @addr was returned to its run was news. */
@@ -307,18 +305,6 @@ u32 respool_hot_live_of(const struct respool_hot *h, unsigned int class, const v
 	while (got < nr && respool_objects_run_after(o, row.run, &row))
 		got += respool_objects_live_in(o, row.run, live + got, nr - got);
 	return got;
-}
-
-/* How many objects of @class live, by the bits of its runs: a walk over the map. */
-u64 respool_hot_count_live(const struct respool_hot *h, unsigned int class)
-{
-	const struct respool_objects *o = &h->objects[class - 1];
-	struct respool_object_row row = {};
-	u64 live = 0;
-
-	while (o->runs && respool_objects_run_after(o, row.run, &row))
-		live += row.live;
-	return live;
 }
 
 /* %NULL, or the first broken invariant; @where is then a run or %NULL. */

@@ -102,7 +102,6 @@ u64 respool_hot_salvage(struct respool_hot *h, u64 *bytes);
 int respool_hot_why_not(const struct respool_hot *h, unsigned int class, const void *addr);
 u32 respool_hot_live_of(const struct respool_hot *h, unsigned int class, const void **live,
 			u32 nr);
-u64 respool_hot_count_live(const struct respool_hot *h, unsigned int class);
 const char *respool_hot_validate(const struct respool_hot *h, const void **where);
 
 #endif /* RESPOOL_SLAB_HOT_H */

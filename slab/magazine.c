@@ -1119,7 +1119,7 @@ void respool_racks_recount(struct respool_racks *r)
 
 	for (class = 1; class <= RESPOOL_HOT_CLASSES; class++) {
 		respool_racks_count_class(r, class, &sum);
-		lost = sum.live - respool_hot_count_live(&r->hot, class);
+		lost = sum.live - respool_objects_count_live(respool_hot_objects(&r->hot, class));
 		r->ended[class - 1] += lost;
 		r->all_ended += lost;
 	}

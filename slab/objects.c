@@ -481,6 +481,18 @@ void respool_objects_notice(struct respool_objects *o, const void *addr)
 		damaged(o, run);
 }
 
+/* The object at @object, which is out, goes back; false if its run is not what it was. */
+bool respool_objects_put(struct respool_objects *o, const void *object)
+{
+	struct respool_object_run *run = respool_object_run_of(o, object);
+
+	if (!respool_object_run_lasts(o, run))
+		return false;
+	if (respool_object_hand_back(run, respool_object_index(o, run, object)))
+		respool_objects_notice(o, object);
+	return true;
+}
+
 /* Damage */
 
 static void retire(struct respool_objects *o, struct respool_object_run *run)
@@ -573,6 +585,17 @@ bool respool_objects_run_after(const struct respool_objects *o, const void *afte
 	}
 	row->out = o->per_run - row->free - row->live;
 	return true;
+}
+
+/* How many objects live, by the bits of the runs: a walk over the map, if there are any. */
+u64 respool_objects_count_live(const struct respool_objects *o)
+{
+	struct respool_object_row row = {};
+	u64 live = 0;
+
+	while (o->runs && respool_objects_run_after(o, row.run, &row))
+		live += row.live;
+	return live;
 }
 
 /* The first @nr live objects of a run in service, and how many those are. */

@@ -360,6 +360,7 @@ void *respool_objects_remove_empty(struct respool_objects *o, u64 keep);
 u32 respool_objects_take_word(struct respool_objects *o, struct respool_object_word *w, u32 nr);
 u32 respool_objects_put_word(struct respool_objects *o, struct respool_object_word *w);
 void respool_objects_notice(struct respool_objects *o, const void *addr);
+bool respool_objects_put(struct respool_objects *o, const void *object);
 
 void respool_objects_blame(struct respool_objects *o, const void *addr);
 u64 respool_objects_salvage(struct respool_objects *o);
@@ -367,6 +368,7 @@ u64 respool_objects_salvage(struct respool_objects *o);
 int respool_objects_why_not(const struct respool_objects *o, const void *addr);
 bool respool_objects_run_after(const struct respool_objects *o, const void *after,
 			       struct respool_object_row *row);
+u64 respool_objects_count_live(const struct respool_objects *o);
 u32 respool_objects_live_in(const struct respool_objects *o, const void *run, const void **live,
 			    u32 nr);
 const char *respool_objects_validate(const struct respool_objects *o, const void **where);

@@ -244,7 +244,7 @@ void respool_report_held(struct respool_freelist *f, const struct respool_hot *h
 	u64 nr, runs = 0;
 
 	for (class = 1; class <= RESPOOL_HOT_CLASSES; class++) {
-		nr = respool_hot_count_live(hot, class);
+		nr = respool_objects_count_live(&hot->objects[class - 1]);
 		live += nr;
 		runs += hot->objects[class - 1].runs;
 		bytes += nr * class * RESPOOL_BLOCK_ALIGN;

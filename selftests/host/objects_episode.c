@@ -81,6 +81,8 @@ static void compare_all(struct episode *e)
 	if (e->core.damage)
 		differ("damage is noted where there is none");
 	expect_equal("runs", e->core.runs, e->twin.nr_runs);
+	expect_equal("live objects", respool_objects_count_live(&e->core),
+		     e->twin.nr[TWIN_LIVE]);
 	if (!e->nr_news)
 		expect_equal("empty runs", e->core.empty_runs, objects_twin_empty_runs(&e->twin));
 	while (respool_objects_run_after(&e->core, after, &row)) {
@@ -359,9 +361,10 @@ static void hand_back(struct episode *e)
 {
 	u8 *at = e->magazine[e->nr_magazine - 1];
 	struct respool_object_run *run = respool_object_run_of(&e->core, at);
+	bool put = chance(e->c, 50);
 
 	doing("hand the object at %ld back", at - e->arena, 0);
-	if (!respool_object_run_lasts(&e->core, run)) {
+	if (put ? !respool_objects_put(&e->core, at) : !respool_object_run_lasts(&e->core, run)) {
 		respool_objects_blame(&e->core, at);
 		if (!e->damaged || !e->core.damage)
 			differ("the object's run is said to be damaged");
@@ -369,7 +372,7 @@ static void hand_back(struct episode *e)
 	}
 	e->nr_magazine--;
 	objects_twin_set(&e->twin, objects_twin_object(&e->twin, at), TWIN_FREE);
-	if (respool_object_hand_back(run, respool_object_index(&e->core, run, at)))
+	if (!put && respool_object_hand_back(run, respool_object_index(&e->core, run, at)))
 		note_news(e, at);
 }
 
