@@ -304,6 +304,8 @@ static unsigned int best_words(const u8 *word_largest, unsigned int *order)
 /* log2 of the units in the free block around the free one of 2^@order, at most a word, at @bit. */
 static unsigned int merged_in_word(u64 word, unsigned int bit, unsigned int order)
 {
+	if (!~word)
+		return WORD_ORDER;
 	word = blocks_at(word, order);
 	for (; order < WORD_ORDER && word >> (bit ^ 1U << order) & 1; order++) {
 		word &= word >> (1U << order);
@@ -336,7 +338,7 @@ static u64 full_words_around(const struct respool_level *level, unsigned long w)
 }
 
 /* log2 of the units in the free block around the free one of 2^@order at @bit of word @w. */
-static unsigned int merged_order(const struct respool_level *level, unsigned long w,
+static inline unsigned int merged_order(const struct respool_level *level, unsigned long w,
 				 unsigned int bit, unsigned int order)
 {
 	if (order < WORD_ORDER)
@@ -346,7 +348,7 @@ static unsigned int merged_order(const struct respool_level *level, unsigned lon
 	return merged_words(full_words_around(level, w), w % NODE_WORDS, order);
 }
 
-static unsigned int largest_in_node(const struct respool_level *level, unsigned long n)
+static inline unsigned int largest_in_node(const struct respool_level *level, unsigned long n)
 {
 	const u8 *word_largest = &level->word_largest[n * NODE_WORDS];
 	u64 any = largest_of_words(word_largest);
@@ -481,16 +483,24 @@ static inline void count_split(unsigned long *nr_free, unsigned int merged, unsi
 		nr_free[merged]++;
 }
 
-/* Word @w has lost units that were in a block of 2^@merged. */
+/*
+ * Word @w has lost 2^@order units of a block of 2^@merged, or, if those are the same,
+ * some of such blocks. What was the largest block, and split, leaves its other half.
+ */
 static inline void settle(struct respool_buddy *b, struct respool_level *level, unsigned long w,
-			  unsigned int merged)
+			  unsigned int merged, unsigned int order)
 {
 	unsigned long n = w / NODE_WORDS;
 
 	if (1U << merged < level->word_largest[w])
 		return;
-	level->word_largest[w] = 1U << largest_in_word(level->word[w]) >> 1;
-	if (merged + 1 >= level->node_largest[n])
+	if (merged >= WORD_ORDER && order < WORD_ORDER)
+		level->word_largest[w] = WORD_UNITS / 2;
+	else
+		level->word_largest[w] = 1U << largest_in_word(level->word[w]) >> 1;
+	if (merged == NODE_ORDER && order < NODE_ORDER)
+		set_largest(b, level, n, NODE_ORDER);
+	else if (merged + 1 >= level->node_largest[n])
 		set_largest(b, level, n, largest_in_node(level, n));
 }
 
@@ -510,7 +520,7 @@ static inline void take_units(struct respool_buddy *b, unsigned int l, unsigned 
 			level->word_largest[w + i] = 0;
 		}
 	}
-	settle(b, level, w, merged);
+	settle(b, level, w, merged, order);
 }
 
 static bool unit_is_free(const struct respool_buddy *b, unsigned int l, unsigned long place)
@@ -521,7 +531,7 @@ static bool unit_is_free(const struct respool_buddy *b, unsigned int l, unsigned
 }
 
 /* The same by its place, all of it being free in this level. */
-static void take_place(struct respool_buddy *b, unsigned int l, unsigned int order,
+static inline void take_place(struct respool_buddy *b, unsigned int l, unsigned int order,
 		       unsigned long place)
 {
 	const struct respool_level *level = &b->level[l];
@@ -750,7 +760,7 @@ static void take_range(struct respool_buddy *b, unsigned long place, unsigned lo
 }
 
 /* Put the parts of a row of @nr_pages pages from @place on the books, from the page @done on. */
-static void mark_parts(struct respool_buddy *b, unsigned long place, unsigned long done,
+static inline void mark_parts(struct respool_buddy *b, unsigned long place, unsigned long done,
 		       unsigned long nr_pages)
 {
 	unsigned int part;
@@ -764,7 +774,7 @@ static void mark_parts(struct respool_buddy *b, unsigned long place, unsigned lo
 }
 
 /* Write down that @tag holds @nr_pages pages from @place, a row of parts unless a block. */
-static void mark_head(struct respool_buddy *b, unsigned long place, unsigned long nr_pages,
+static inline void mark_head(struct respool_buddy *b, unsigned long place, unsigned long nr_pages,
 		      unsigned int tag)
 {
 	unsigned int order = largest_order_at(b, place, nr_pages);
@@ -898,7 +908,7 @@ static unsigned int batch_from_word(struct respool_buddy *b, unsigned int l, uns
 		*--pages = page;
 	}
 	level->word[w] &= ~parts_of(bits, order, 0);
-	settle(b, level, w, largest);
+	settle(b, level, w, largest, largest);
 	return got;
 }
 

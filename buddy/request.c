@@ -46,13 +46,14 @@ static unsigned long end_page(const struct respool_backing *backing, phys_addr_t
 static int fit_of(const struct respool_pool *pool, const struct respool_request *request,
 		  struct respool_fit *fit)
 {
-	unsigned long end;
+	unsigned long end = pool->backing.nr_pages;
 
 	if ((request->align && !is_power_of_2(request->align)) ||
 	    request->flags & ~(RESPOOL_TOP_DOWN | RESPOOL_SCAN | RESPOOL_MAY_SLEEP) ||
 	    (request->last && request->last < request->first))
 		return -EINVAL;
-	end = end_page(&pool->backing, request->last ? request->last : PHYS_ADDR_MAX - 1);
+	if (request->last)
+		end = end_page(&pool->backing, request->last);
 	fit->nr_pages = request->nr_pages;
 	fit->align_order = request->align > PAGE_SIZE ? ilog2(request->align) - PAGE_SHIFT : 0;
 	fit->first = first_page(&pool->backing, request->first);

@@ -442,6 +442,12 @@ static void set_prev_run(struct respool_run *run, struct respool_run *prev)
 	run->prev = prev;
 }
 
+static void set_run_bytes(struct respool_run *run, size_t bytes)
+{
+	run->check += ((u64)bytes - run->bytes) * MIX * MIX * MIX;
+	run->bytes = bytes;
+}
+
 static void link_runs(struct respool_freelist *f, struct respool_run *prev,
 		      struct respool_run *next)
 {
@@ -480,13 +486,22 @@ static int find_run_place(struct respool_freelist *f, const struct respool_run *
 	return 0;
 }
 
-static void insert_run(struct respool_freelist *f, struct respool_run *run,
+/* Writes the header of a run of @bytes, too. */
+static void insert_run(struct respool_freelist *f, struct respool_run *run, size_t bytes,
 		       struct respool_run *behind)
 {
 	struct respool_run *next = behind ? behind->next : f->first_run;
 
-	link_runs(f, behind, run);
-	link_runs(f, run, next);
+	*run = (struct respool_run){ .bytes = bytes, .next = next, .prev = behind };
+	run->check = run_check(f->secret, run, run);
+	if (behind)
+		set_next_run(behind, run);
+	else
+		f->first_run = run;
+	if (next)
+		set_prev_run(next, run);
+	else
+		f->last_run = run;
 	f->runs++;
 }
 
@@ -954,10 +969,7 @@ int respool_freelist_add_run(struct respool_freelist *f, void *mem, size_t bytes
 	f->low = min_t(uintptr_t, f->low, (uintptr_t)mem);
 	f->high = max_t(uintptr_t, f->high, (uintptr_t)mem + bytes);
 	f->held_bytes += bytes;
-	memset(run, 0, sizeof(*run));
-	run->bytes = bytes;
-	run->check = run_check(f->secret, run, run);
-	insert_run(f, run, behind);
+	insert_run(f, run, bytes, behind);
 	set_tag(f, end_tag(run), 0, TAG_USED);
 	use_room(f, &room, need, align, ptr);
 	return 0;
@@ -1151,8 +1163,8 @@ static __always_inline int find_prev(struct respool_freelist *f, const struct re
  * Sets @last to the free block at the end of a run, %NULL if that ends with a
  * live one.
  */
-static int find_last(struct respool_freelist *f, const struct respool_run *run,
-		     struct respool_header **last, struct links *links)
+static __always_inline int find_last(struct respool_freelist *f, const struct respool_run *run,
+				     struct respool_header **last, struct links *links)
 {
 	if (!run_is_intact(f, run))
 		return damaged(f, run);
@@ -1162,13 +1174,12 @@ static int find_last(struct respool_freelist *f, const struct respool_run *run,
 }
 
 /* Put the end of a run elsewhere, behind a block that is or will be free. */
-static void move_end(struct respool_freelist *f, struct respool_run *run, size_t bytes)
+static inline void move_end(struct respool_freelist *f, struct respool_run *run, size_t bytes)
 {
 	/* What stays behind shall pass for no end tag. */
 	end_tag(run)->tag = 0;
 	f->held_bytes += bytes - run->bytes;
-	run->bytes = bytes;
-	run->check = run_check(f->secret, run, run);
+	set_run_bytes(run, bytes);
 	set_tag(f, end_tag(run), 0, TAG_USED);
 }
 
