@@ -18,6 +18,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/atomic.h>
+#include <linux/completion.h>
 #include <linux/cpu.h>
 #include <linux/cpumask.h>
 #include <linux/fs.h>
@@ -242,6 +243,7 @@ struct call {
 	void *addr;		/* answer of an allocation */
 	int error;		/* answer of a free */
 	u64 ns;
+	struct completion done;	/* of a call in an interrupt */
 };
 
 static struct respool_request request_of(const struct respool_test_op *op)
@@ -262,9 +264,8 @@ static struct respool_request request_of(const struct respool_test_op *op)
 	return request;
 }
 
-static void call_respool(void *data)
+static void call_respool(struct call *call)
 {
-	struct call *call = data;
 	const struct respool_test_op *op = call->op;
 	struct respool *pool = call->file->pool;
 	struct respool_request request = request_of(op);
@@ -306,14 +307,25 @@ static void call_respool(void *data)
 	call->ns = ktime_get_ns() - start;
 }
 
+static void irq_call(void *data)
+{
+	struct call *call = data;
+
+	call_respool(call);
+	complete(&call->done);
+}
+
+/* Waits asleep: a virtual CPU that spins may keep the other one from running. */
 static void call_in_irq(struct call *call)
 {
 	unsigned int cpu = get_cpu();
 	unsigned int other = cpumask_any_but(cpu_online_mask, cpu);
 
 	call->gfp = GFP_ATOMIC | (call->gfp & __GFP_ZERO);
-	smp_call_function_single(other < nr_cpu_ids ? other : cpu, call_respool, call, true);
+	init_completion(&call->done);
+	smp_call_function_single(other < nr_cpu_ids ? other : cpu, irq_call, call, false);
 	put_cpu();
+	wait_for_completion(&call->done);
 }
 
 /* Under a raw spinlock: there, lockdep minds what may not be taken on PREEMPT_RT. */
