@@ -356,13 +356,16 @@ TEST_F(heap_io, threads_may_be_the_first_to_touch_a_buffer_together)
 
 static bool ended_it;
 
+#define PIECE	(16 * PAGE)	/* the disk takes longer than the looking up */
+
 /* Write to the disk from what is mapped there just then, if anything is. */
 static void *keep_writing(void *map)
 {
 	int disk = open_disk();
+	size_t at = 0;
 
-	while (!__atomic_load_n(&ended_it, __ATOMIC_RELAXED))
-		if (pwrite(disk, map, HUGE, 0) < 0 && errno != EFAULT)
+	for (; !__atomic_load_n(&ended_it, __ATOMIC_RELAXED); at = (at + PIECE) % HUGE)
+		if (pwrite(disk, map + at, PIECE, 0) < 0 && errno != EFAULT)
 			break;
 	close(disk);
 	return NULL;
