@@ -16,6 +16,7 @@
 /* After so many cycles that a page lost in each would be seen. */
 #define CYCLES		100
 #define LOST_BY_CYCLES	(CYCLES * PAGE / 2)
+#define HUNDREDS	4
 
 FIXTURE(load)
 {
@@ -414,19 +415,27 @@ static int cycle(const char *pools)
 	return error ?: client_unload("respool_test") ?: client_unload("respool");
 }
 
-/* The first cycle makes what stays for good, as the page tables of modules. */
+/*
+ * The first cycle makes what stays for good, as the page tables of modules. What each
+ * cycle loses is lost in each hundred; what a kernel that looks for mistakes keeps of
+ * its own, which may be more than that, is not.
+ */
 #define EXPECT_CYCLES_LOSE_NOTHING(pools) do {					\
 	uint64_t __before, __after;						\
-	int __i;								\
+	int __hundred, __i;							\
 										\
 	ASSERT_EQ(0, cycle(pools));						\
-	__before = free_memory();						\
-	for (__i = 0; __i < CYCLES; __i++)					\
-		ASSERT_EQ(0, cycle(pools));					\
-	__after = free_memory();						\
-	TH_LOG("%lld KiB less free after %d cycles",				\
-	       (long long)(__before - __after) / 1024, CYCLES);			\
-	EXPECT_GT(__after + LOST_BY_CYCLES, __before);				\
+	for (__hundred = 0; __hundred < HUNDREDS; __hundred++) {		\
+		__before = free_memory();					\
+		for (__i = 0; __i < CYCLES; __i++)				\
+			ASSERT_EQ(0, cycle(pools));				\
+		__after = free_memory();					\
+		TH_LOG("%lld KiB less free after %d cycles",			\
+		       (long long)(__before - __after) / 1024, CYCLES);		\
+		if (__after + LOST_BY_CYCLES > __before)			\
+			break;							\
+	}									\
+	EXPECT_GT(HUNDREDS, __hundred);						\
 } while (0)
 
 TEST_F(load, a_hundred_cycles_leave_memory_as_it_was)
