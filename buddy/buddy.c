@@ -339,7 +339,7 @@ static u64 full_words_around(const struct respool_level *level, unsigned long w)
 
 /* log2 of the units in the free block around the free one of 2^@order at @bit of word @w. */
 static inline unsigned int merged_order(const struct respool_level *level, unsigned long w,
-				 unsigned int bit, unsigned int order)
+					unsigned int bit, unsigned int order)
 {
 	if (order < WORD_ORDER)
 		order = merged_in_word(level->word[w], bit, order);
@@ -532,7 +532,7 @@ static bool unit_is_free(const struct respool_buddy *b, unsigned int l, unsigned
 
 /* The same by its place, all of it being free in this level. */
 static inline void take_place(struct respool_buddy *b, unsigned int l, unsigned int order,
-		       unsigned long place)
+			      unsigned long place)
 {
 	const struct respool_level *level = &b->level[l];
 	unsigned long w = word_at(level, place, l);
@@ -761,7 +761,7 @@ static void take_range(struct respool_buddy *b, unsigned long place, unsigned lo
 
 /* Put the parts of a row of @nr_pages pages from @place on the books, from the page @done on. */
 static inline void mark_parts(struct respool_buddy *b, unsigned long place, unsigned long done,
-		       unsigned long nr_pages)
+			      unsigned long nr_pages)
 {
 	unsigned int part;
 
@@ -775,7 +775,7 @@ static inline void mark_parts(struct respool_buddy *b, unsigned long place, unsi
 
 /* Write down that @tag holds @nr_pages pages from @place, a row of parts unless a block. */
 static inline void mark_head(struct respool_buddy *b, unsigned long place, unsigned long nr_pages,
-		      unsigned int tag)
+			     unsigned int tag)
 {
 	unsigned int order = largest_order_at(b, place, nr_pages);
 	u8 *state = &b->state[page_at(b, place)];
