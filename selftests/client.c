@@ -199,3 +199,16 @@ int client_read_file(const char *path, char *text, size_t size)
 		return -errno;
 	return len < size - 1 ? (int)len : -EFBIG;
 }
+
+void client_await_sleep(pid_t task)
+{
+	char path[64], stat[512], *state;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", task);
+	while (client_read_file(path, stat, sizeof(stat)) >= 0) {
+		state = strrchr(stat, ')');
+		if (state && strchr("SDZ", state[2]))
+			break;
+		usleep(1000);
+	}
+}

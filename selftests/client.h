@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 #include "respool_test.h"
 
 #define CLIENT_DEFAULT_POOLS	"main:64M"
@@ -46,5 +47,8 @@ int client_move_to(unsigned int cpu);
 
 /* Files. */
 int client_read_file(const char *path, char *text, size_t size);
+
+/* Until a task of ours, a thread or a child, sleeps or has ended. */
+void client_await_sleep(pid_t task);
 
 #endif /* RESPOOL_CLIENT_H */

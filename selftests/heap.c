@@ -560,9 +560,12 @@ TEST_F(heap, a_mapping_that_moves_is_of_the_same_buffer)
 
 static void share_with_child(struct __test_metadata *_metadata, unsigned char *map, int watch)
 {
+	int stop[2];
 	pid_t child;
+	char byte;
 
 	ASSERT_NE(MAP_FAILED, (void *)map);
+	ASSERT_EQ(0, pipe(stop));
 	fill(map, HUGE, 11);
 	child = fork();
 	if (!child) {
@@ -575,14 +578,15 @@ static void share_with_child(struct __test_metadata *_metadata, unsigned char *m
 	EXPECT_EQ(HUGE, first_change(map, HUGE, 12));
 	/* The child that keeps it is now the last. */
 	child = fork();
-	if (!child) {
-		usleep(200000);
-		_exit(first_change(map, HUGE, 12) != HUGE);
-	}
+	if (!child)
+		_exit(read(stop[0], &byte, 1) != 1 || first_change(map, HUGE, 12) != HUGE);
 	munmap(map, HUGE);
 	EXPECT_EQ(HUGE / PAGE, held(watch));
+	EXPECT_EQ(1, write(stop[1], "", 1));
 	EXPECT_EQ(0, ended(child));
 	EXPECT_EQ(0, held_in_the_end(watch, 0));
+	close(stop[0]);
+	close(stop[1]);
 }
 
 TEST_F(heap, parent_and_child_share_a_buffer)

@@ -263,7 +263,7 @@ TEST_F(heap_limits, it_goes_on_when_memory_comes_back)
 			close_rest(rest, nr);
 			_exit(heap_alloc(self->fd, MIB) < 0);
 		}
-		usleep(300000);
+		client_await_sleep(child);
 		EXPECT_EQ(0, waitpid(child, NULL, WNOHANG));
 		let_go(self->watch, n);
 		close_rest(rest, nr);
@@ -288,7 +288,7 @@ TEST_F(heap_limits, a_signal_ends_the_wait)
 		sigaction(SIGUSR1, &action, NULL);
 		_exit(heap_alloc(self->fd, MIB) == -EINTR ? 0 : 1);
 	}
-	usleep(300000);
+	client_await_sleep(child);
 	kill(child, SIGUSR1);
 	EXPECT_EQ(0, ended(child));
 	let_go(self->watch, n);

@@ -573,20 +573,6 @@ struct waiter {
 	struct respool_test_op op;
 };
 
-/* Until a task of ours sleeps, or has ended. */
-static void await_sleep(pid_t task)
-{
-	char path[64], stat[512], *state;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", task);
-	while (client_read_file(path, stat, sizeof(stat)) >= 0) {
-		state = strrchr(stat, ')');
-		if (state && strchr("SDZ", state[2]))
-			break;
-		usleep(1000);
-	}
-}
-
 static void *waiter_main(void *arg)
 {
 	struct waiter *waiter = arg;
@@ -609,7 +595,7 @@ static int start_waiter(struct waiter *waiter, int fd, unsigned int handle, __u6
 		return error;
 	while (!atomic_load(&waiter->task))
 		usleep(1000);
-	await_sleep(atomic_load(&waiter->task));
+	client_await_sleep(atomic_load(&waiter->task));
 	return 0;
 }
 
@@ -695,7 +681,7 @@ TEST_F(requests, waiter_can_be_killed)
 		_exit(0);
 	}
 	ASSERT_LT(0, child);
-	await_sleep(child);
+	client_await_sleep(child);
 	EXPECT_EQ(0, waitpid(child, &status, WNOHANG));
 	kill(child, SIGKILL);
 	EXPECT_EQ(child, waitpid(child, &status, 0));
