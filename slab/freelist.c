@@ -448,17 +448,31 @@ static void set_run_bytes(struct respool_run *run, size_t bytes)
 	run->bytes = bytes;
 }
 
-static void link_runs(struct respool_freelist *f, struct respool_run *prev,
-		      struct respool_run *next)
+/* Behind @prev, or first if that is %NULL, comes @next. */
+static void set_next_in_list(struct respool_freelist *f, struct respool_run *prev,
+			     struct respool_run *next)
 {
 	if (prev)
 		set_next_run(prev, next);
 	else
 		f->first_run = next;
+}
+
+/* In front of @next, or last if that is %NULL, comes @prev. */
+static void set_prev_in_list(struct respool_freelist *f, struct respool_run *next,
+			     struct respool_run *prev)
+{
 	if (next)
 		set_prev_run(next, prev);
 	else
 		f->last_run = prev;
+}
+
+static void link_runs(struct respool_freelist *f, struct respool_run *prev,
+		      struct respool_run *next)
+{
+	set_next_in_list(f, prev, next);
+	set_prev_in_list(f, next, prev);
 }
 
 static bool goes_by_address(const struct respool_freelist *f)
@@ -494,14 +508,8 @@ static void insert_run(struct respool_freelist *f, struct respool_run *run, size
 
 	*run = (struct respool_run){ .bytes = bytes, .next = next, .prev = behind };
 	run->check = run_check(f->secret, run, run);
-	if (behind)
-		set_next_run(behind, run);
-	else
-		f->first_run = run;
-	if (next)
-		set_prev_run(next, run);
-	else
-		f->last_run = run;
+	set_next_in_list(f, behind, run);
+	set_prev_in_list(f, next, run);
 	f->runs++;
 }
 
