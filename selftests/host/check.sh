@@ -3,13 +3,14 @@
 #
 # Run the oracles, the bounds, the sweeps, the traces, the fuzzers and the mutants; TAP on standard output.
 #
-# usage: check.sh DIR STEPS SEED FUZZ_SECONDS STATES
+# usage: check.sh DIR STEPS SEED FUZZ_SECONDS STATES MUTANTS
 #   DIR holds the programs; CLANG, HOST_CFLAGS and MODEL_CFLAGS built them, or
 #   HEAP_CFLAGS those that are linked with HEAP, a slab in user space, or
 #   CPUS_CFLAGS the magazines of the page layer.
 #
 # A *mutant* is a core with a deliberate bug. An oracle that does not notice
-# it is not worth its time, so that is a failure too.
+# it is not worth its time, so that is a failure too. To compile one takes
+# seconds: with MUTANTS=N every Nth is put to its test, others each day.
 
 set -u
 cd "$(dirname "$0")" || exit 1
@@ -19,10 +20,13 @@ steps=$2
 seed=$3
 fuzz_seconds=$4
 states=$5
+every=$6
 cores="buddy freelist objects"
 policies="hot magazine cpus"
+tests="sweep validate model"
 mutant_steps=100000
 mutant_states=1000
+day=$(($(date +%s) / 86400))
 tab=$(printf '\t')
 number=0
 failed=0
@@ -174,17 +178,21 @@ link_mutant()
 	$CLANG -no-pie $flags -w -o "$dir/mutant/$2" "$dir/mutant/$2.c" $objects
 }
 
+# mutate CORE SED FILE: the core with the bug put in.
+mutate()
+{
+	sed "$2" "$(core_source "$1")" >"$3" || return 1
+	if cmp -s "$(core_source "$1")" "$3"; then
+		echo "the sed command changes nothing: $2"
+		return 1
+	fi
+}
+
 # build_mutant TEST CORE SED: DIR/mutant/CORE is the test with the bug put in.
 build_mutant()
 {
 	source=$(core_source "$2")
-	mkdir -p "$dir/mutant" || return 1
-	sed "$3" "$source" >"$dir/mutant/$2.c" || return 1
-	if cmp -s "$source" "$dir/mutant/$2.c"; then
-		echo "the sed command changes nothing: $3"
-		return 1
-	fi
-	link_mutant "$1" "$2"
+	mutate "$2" "$3" "$dir/mutant/$2.c" && link_mutant "$1" "$2"
 }
 
 # A difference, or a sanitizer's complaint, is status 1.
@@ -198,55 +206,63 @@ catches_mutant()
 	[ $status -eq 1 ]
 }
 
+# all_mutants: "TEST CORE WHAT SED" of each; a line of mutants/TEST names its core first.
+all_mutants()
+{
+	for test in $tests; do
+		sed "/^#/d; s/^/$test$tab/" "mutants/$test"
+	done
+	for core in $cores $policies; do
+		sed "/^#/d; s/^/oracle$tab$core$tab/" "mutants/$core"
+	done
+}
+
+# mutants TEST [CORE]: those of today.
 mutants()
 {
 	log=$dir/$1_mutant.log
-	while IFS=$tab read -r what command; do
-		case $what in "#"*) continue ;; esac
-		catches_mutant oracle "$1" "$command" >"$log" 2>&1
-		result $? "$1: the oracle notices that $what"
-	done <"mutants/$1"
+	grep "^$1$tab${2-}" "$dir/mutant/today" >"$dir/mutant/these"
+	while IFS=$tab read -r test core what command; do
+		catches_mutant "$test" "$core" "$command" >"$log" 2>&1
+		result $? "$core: the $test notices that $what"
+	done <"$dir/mutant/these"
 }
 
-# Of several cores: a line of mutants/TEST names its core first.
-mutants_of_test()
+# None may be left behind when a core is changed.
+mutate_all()
 {
-	log=$dir/$1_mutant.log
-	while IFS=$tab read -r core what command; do
-		case $core in "#"*) continue ;; esac
-		catches_mutant "$1" "$core" "$command" >"$log" 2>&1
-		result $? "$core: the $1 test notices that $what"
-	done <"mutants/$1"
+	while IFS=$tab read -r test core what command; do
+		mutate "$core" "$command" "$dir/mutant/tried.c" || return 1
+	done <"$dir/mutant/all"
 }
 
-plan=$((11 + $(cat mutants/sweep mutants/validate mutants/model | grep -c -v '^#')))
-for core in $cores; do
-	plan=$((plan + 2 + $(grep -c -v '^#' "mutants/$core")))
-done
-for policy in $policies; do
-	plan=$((plan + $(grep -c -v '^#' "mutants/$policy")))
-done
-echo "1..$plan"
+mkdir -p "$dir/mutant" || exit 1
+all_mutants >"$dir/mutant/all"
+awk -v every="$every" -v day="$day" '(NR + day) % every == 0' "$dir/mutant/all" >"$dir/mutant/today"
+echo "1..$((12 + 2 * $(echo "$cores" | wc -w) + $(wc -l <"$dir/mutant/today")))"
+log=$dir/mutants.log
+mutate_all >"$log" 2>&1
+result $? "each of $(wc -l <"$dir/mutant/all") mutants is one of the cores as they are"
 bound buddy $((steps / 100)) "in pools of up to 1 TiB"
 bound freelist $((steps / 4)) "in heaps of up to 512 MiB"
 run freelist_sweep 600 "freelist: each damaged byte of its own is found or does no harm"
-mutants_of_test sweep
+mutants sweep
 run validate_sweep 600 "validate notices whatever is wrong with the data of a core"
-mutants_of_test validate
+mutants validate
 model buddy
 model freelist
-mutants_of_test model
+mutants model
 replay traces.goals "and all goes back" --no-magazines --fits good,best
 replay cached.goals "nor with magazines" --fits good
 for core in $cores; do
 	oracle "$core" "$(steps_of "$core") random operations agree with the twin"
 	fuzz "$core"
-	mutants "$core"
+	mutants oracle "$core"
 done
 oracle hot "blocks and objects keep their content, and all goes back"
 oracle cpus "no page is given out twice or lost in the magazines between them"
 run threads_tsan 600 "magazines: two threads race for nothing but what is marked" 1
 for policy in $policies; do
-	mutants "$policy"
+	mutants oracle "$policy"
 done
 [ $failed -eq 0 ]
