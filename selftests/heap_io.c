@@ -384,7 +384,7 @@ TEST_F(heap_io, pages_go_back_while_others_look_them_up)
 
 	ended_it = false;
 	ASSERT_EQ(0, pthread_create(&writer, NULL, keep_writing, map));
-	for (i = 0; i < 3000; i++) {
+	for (i = 0; i < 1000; i++) {
 		len = i % 3 ? HUGE : HUGE - PAGE * (i % 64);
 		buffer = heap_alloc(self->fd, len);
 		ASSERT_LE(0, buffer);
