@@ -181,8 +181,9 @@ link_mutant()
 # mutate CORE SED FILE: the core with the bug put in.
 mutate()
 {
-	sed "$2" "$(core_source "$1")" >"$3" || return 1
-	if cmp -s "$(core_source "$1")" "$3"; then
+	source=$(core_source "$1")
+	sed "$2" "$source" >"$3" || return 1
+	if cmp -s "$source" "$3"; then
 		echo "the sed command changes nothing: $2"
 		return 1
 	fi
@@ -191,7 +192,6 @@ mutate()
 # build_mutant TEST CORE SED: DIR/mutant/CORE is the test with the bug put in.
 build_mutant()
 {
-	source=$(core_source "$2")
 	mutate "$2" "$3" "$dir/mutant/$2.c" && link_mutant "$1" "$2"
 }
 
@@ -221,11 +221,11 @@ all_mutants()
 mutants()
 {
 	log=$dir/$1_mutant.log
-	grep "^$1$tab${2-}" "$dir/mutant/today" >"$dir/mutant/these"
 	while IFS=$tab read -r test core what command; do
+		[ "$test $core" = "$1 ${2-$core}" ] || continue
 		catches_mutant "$test" "$core" "$command" >"$log" 2>&1
 		result $? "$core: the $test notices that $what"
-	done <"$dir/mutant/these"
+	done <"$dir/mutant/today"
 }
 
 # None may be left behind when a core is changed.
