@@ -406,18 +406,22 @@ static int alloc_large_buffer(void)
 	return made < 0 ? made : 0;
 }
 
-/* What fails in a fault is tried again. */
+/* What fails in a fault is tried again; the kernel's munmap() may fail, too. */
 static int map_buffer(void)
 {
 	unsigned char *map = map_shared(buffer, HUGE);
 	unsigned int i;
+	int error;
 
 	if (map == MAP_FAILED)
 		return -errno;
 	for (i = 0; i < HUGE; i += PAGE)
 		map[i] = 1;
+	if (!munmap(map, HUGE))
+		return 0;
+	error = -errno;
 	munmap(map, HUGE);
-	return 0;
+	return error;
 }
 
 static int import_with(enum importer_kind kind, unsigned long cmd)
