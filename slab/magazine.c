@@ -282,12 +282,13 @@ void respool_racks_hold(struct respool_racks *r)
 	respool_racks_try_hold(r);
 }
 
-/*
- * A count of a rack that may not be held. Who holds it counts without a mark, for
- * speed: a race, in which it does not matter whether the last one is seen.
- */
+/* A count of a rack that may not be held. */
 static u64 about(const u64 *count)
 {
+	/*
+	 * Who holds it counts without a mark, for speed; whether the last one is
+	 * seen does not matter.
+	 */
 	return data_race(READ_ONCE(*count));
 }
 
