@@ -6,7 +6,8 @@
  * client. A line a minute says how far it is. In the end every block must be
  * back and every count must agree.
  *
- *   soak [MINUTES]
+ *   soak [-n] [MINUTES]
+ *	-n	all CPUs stay
  */
 #include <dirent.h>
 #include <errno.h>
@@ -247,7 +248,7 @@ static void unplug(unsigned int nr)
 {
 	unsigned int cpu;
 
-	while (!counts->stop && cpus > 1) {
+	while (!counts->stop) {
 		cpu = 1 + below(cpus - 1);
 		/* Busy for a moment: somebody else changes the set of CPUs. */
 		if (!plug(cpu, false)) {
@@ -332,14 +333,17 @@ static pid_t start(const struct worker *w, unsigned int nr)
 	exit(0);
 }
 
-static unsigned int start_all(void)
+static unsigned int start_all(bool cpus_stay)
 {
 	unsigned int i, nr, started = 0;
 
 	fflush(stdout);
-	for (i = 0; i < ARRAY_SIZE(workers); i++)
+	for (i = 0; i < ARRAY_SIZE(workers); i++) {
+		if (cpus_stay && workers[i].work == unplug)
+			continue;
 		for (nr = 0; nr < workers[i].nr; nr++)
 			started += start(&workers[i], nr) > 0;
+	}
 	return started;
 }
 
@@ -371,9 +375,9 @@ static void print_line(unsigned int minutes, int fd)
 }
 
 /* Whether all went well for so many minutes. */
-static bool soak(unsigned int minutes, int fd)
+static bool soak(unsigned int minutes, bool cpus_stay, int fd)
 {
-	unsigned int running = start_all(), minute;
+	unsigned int running = start_all(cpus_stay), minute;
 	time_t next = time(NULL);
 	bool well = true;
 
@@ -420,15 +424,17 @@ static bool adds_up(int fd, const struct respool_test_pool_stats *before)
 
 int main(int argc, char **argv)
 {
-	unsigned int minutes = argc > 1 ? atoi(argv[1]) : 60;
+	bool cpus_stay = argc > 1 && !strcmp(argv[1], "-n");
+	unsigned int minutes = argc > 1 + cpus_stay ? atoi(argv[1 + cpus_stay]) : 60;
 	struct respool_test_pool_stats before[2];
 	int fd[2];
 
 	ksft_print_header();
 	ksft_set_plan(3);
 	if (!minutes)
-		ksft_exit_fail_msg("usage: soak [MINUTES]\n");
+		ksft_exit_fail_msg("usage: soak [-n] [MINUTES]\n");
 	cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	cpus_stay |= cpus == 1;
 	counts = mmap(NULL, sizeof(*counts), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		      -1, 0);
 	if (counts == MAP_FAILED || client_use_pools(POOLS))
@@ -437,7 +443,8 @@ int main(int argc, char **argv)
 	fd[1] = open_pool("traces");
 	before[0] = pool_stats(fd[0]);
 	before[1] = pool_stats(fd[1]);
-	ksft_test_result(soak(minutes, fd[0]), "nothing went wrong in %u minutes\n", minutes);
+	ksft_test_result(soak(minutes, cpus_stay, fd[0]), "nothing went wrong in %u minutes\n",
+			 minutes);
 	ksft_test_result(adds_up(fd[0], &before[0]), "pool main is as it was, to the page\n");
 	ksft_test_result(adds_up(fd[1], &before[1]), "pool traces is as it was, to the page\n");
 	ksft_finished();
