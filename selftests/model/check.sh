@@ -22,7 +22,7 @@ verify()
 	rm -rf "$dir/pan"
 	mkdir -p "$dir/pan"
 	(cd "$dir/pan" && spin -a "$@" "$model" &&
-		cc -O2 -w -DSAFETY -DNOREDUCE -DMEMLIM=4000 -o pan pan.c &&
+		cc -O1 -w -DSAFETY -DNOREDUCE -DMEMLIM=4000 -o pan pan.c &&
 		timeout -k 5 600 ./pan -m100000 -w24) >"$dir/log" 2>&1 </dev/null
 }
 
