@@ -52,7 +52,7 @@ struct counts {
 };
 
 static struct counts *counts;
-static unsigned int cpus;
+static unsigned int cpus;	/* of which all but the first come and go */
 
 /* Of one process: what is random there. */
 static unsigned int below(unsigned int bound)
@@ -333,13 +333,13 @@ static pid_t start(const struct worker *w, unsigned int nr)
 	exit(0);
 }
 
-static unsigned int start_all(bool cpus_stay)
+static unsigned int start_all(void)
 {
 	unsigned int i, nr, started = 0;
 
 	fflush(stdout);
 	for (i = 0; i < ARRAY_SIZE(workers); i++) {
-		if (cpus_stay && workers[i].work == unplug)
+		if (cpus == 1 && workers[i].work == unplug)
 			continue;
 		for (nr = 0; nr < workers[i].nr; nr++)
 			started += start(&workers[i], nr) > 0;
@@ -375,9 +375,9 @@ static void print_line(unsigned int minutes, int fd)
 }
 
 /* Whether all went well for so many minutes. */
-static bool soak(unsigned int minutes, bool cpus_stay, int fd)
+static bool soak(unsigned int minutes, int fd)
 {
-	unsigned int running = start_all(cpus_stay), minute;
+	unsigned int running = start_all(), minute;
 	time_t next = time(NULL);
 	bool well = true;
 
@@ -433,8 +433,7 @@ int main(int argc, char **argv)
 	ksft_set_plan(3);
 	if (!minutes)
 		ksft_exit_fail_msg("usage: soak [-n] [MINUTES]\n");
-	cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	cpus_stay |= cpus == 1;
+	cpus = cpus_stay ? 1 : sysconf(_SC_NPROCESSORS_ONLN);
 	counts = mmap(NULL, sizeof(*counts), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		      -1, 0);
 	if (counts == MAP_FAILED || client_use_pools(POOLS))
@@ -443,8 +442,7 @@ int main(int argc, char **argv)
 	fd[1] = open_pool("traces");
 	before[0] = pool_stats(fd[0]);
 	before[1] = pool_stats(fd[1]);
-	ksft_test_result(soak(minutes, cpus_stay, fd[0]), "nothing went wrong in %u minutes\n",
-			 minutes);
+	ksft_test_result(soak(minutes, fd[0]), "nothing went wrong in %u minutes\n", minutes);
 	ksft_test_result(adds_up(fd[0], &before[0]), "pool main is as it was, to the page\n");
 	ksft_test_result(adds_up(fd[1], &before[1]), "pool traces is as it was, to the page\n");
 	ksft_finished();
